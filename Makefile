@@ -1,0 +1,69 @@
+# Everything that is done with this project. `make help` tells.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+# A uv that is on PATH serves; otherwise one is put into .uv.
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+T ?= tests
+RUN := .venv/bin/python -m
+LAST_TAG := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
+PROTOS := $(shell find proto -name '*.proto')
+# Inside .venv, so that it goes when that does.
+READY := .venv/.ready
+
+.PHONY: help setup gen check fix test demo bench image clean
+
+help: ## Print every target
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Make .venv with everything, .venv/bin/modelkeep too
+
+$(READY): pyproject.toml uv.lock hatch_build.py $(PROTOS)
+	@./tools/preflight
+	@command -v uv >/dev/null || test -x .uv/bin/uv || { python3 -m venv .uv && .uv/bin/pip install --quiet uv==$(UV_VERSION); }
+	$(UV) sync --frozen --reinstall-package modelkeep
+	@touch $@
+
+gen: ## Make what is made from the contract: Python code, the page of errors
+	@rm -f $(READY)
+	@$(MAKE) --no-print-directory setup
+	.venv/bin/python tools/errors_page.py
+
+check: setup ## Format, lint, types, layers, contract
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy $(wildcard client/modelkeep server/modelkeep_server tests bench demo)
+	.venv/bin/lint-imports
+	.venv/bin/buf format --diff --exit-code --path proto/modelkeep
+	.venv/bin/buf lint
+	.venv/bin/python tools/errors_page.py --check
+	$(if $(LAST_TAG),.venv/bin/buf breaking --against '.git#tag=$(LAST_TAG)',@echo "no release yet: nothing to break")
+
+fix: setup ## Repair what check can repair
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+	.venv/bin/buf format --write --path proto/modelkeep
+
+test: setup ## Run the tests; T=tests/domain narrows
+	$(RUN) pytest -p tests.plugins.no_skips -n auto --dist loadgroup $(T)
+
+demo: setup ## Train, push, promote, pull and compare real models
+	$(RUN) demo
+
+bench: setup ## Measure speed as ratios; QUICK=1 for a short run
+	$(RUN) bench
+
+image: ## Build the container image; IMAGE_FLAGS="--build-arg BASE=…" for another base
+	@# Of the two formats only docker's keeps the health check.
+	@if command -v buildah >/dev/null; then \
+	    buildah bud --format docker --tag modelkeep $(IMAGE_FLAGS) .; \
+	elif command -v docker >/dev/null; then \
+	    docker build --tag modelkeep $(IMAGE_FLAGS) .; \
+	else \
+	    echo "modelkeep needs buildah or docker to build an image. On Debian and Ubuntu: sudo apt-get install buildah" >&2; exit 1; \
+	fi
+
+clean: ## Remove what was made
+	rm -rf .venv .uv build dist client/modelkeep/v1 .*_cache .hypothesis

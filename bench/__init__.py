@@ -1,0 +1,1 @@
+"""Speed as ratios: what modelkeep does, over a bound of the same machine in the same run."""

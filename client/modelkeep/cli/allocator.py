@@ -1,0 +1,20 @@
+"""The C allocator is part of the data path, also in a process that only pushes or pulls.
+
+With glibc's defaults each message of 1 MiB goes back to the kernel and is faulted in again. The
+server does the same; the SDK mustn't, as it lives in other people's processes.
+"""
+
+import ctypes
+import platform
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_MIB = 1024 * 1024
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory of the size of messages; elsewhere do nothing."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)
+        libc.mallopt(_M_TRIM_THRESHOLD, 128 * _MIB)

@@ -1,0 +1,59 @@
+"""`modelkeep serve`: run a server here."""
+
+import sys
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+_NEEDED = ("modelkeep_server", "apsw", "grpc_health", "prometheus_client", "uvloop")
+
+
+def serve(
+    data: Annotated[str, typer.Option(help="The data folder; made where it is new.")] = "",
+    listen: Annotated[str, typer.Option(help="HOST:PORT to serve gRPC at.")] = "",
+    metrics_listen: Annotated[
+        str, typer.Option(help="HOST:PORT to serve metrics to Prometheus at, or off.")
+    ] = "",
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Serve other machines without asking who calls.")
+    ] = False,
+    log_format: Annotated[str, typer.Option(help="auto, console or json.")] = "",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "",
+    max_unary_calls: Annotated[
+        str, typer.Option(help="Calls of one answer under way at once.")
+    ] = "",
+    max_uploads: Annotated[str, typer.Option(help="Uploads under way at once.")] = "",
+    max_downloads: Annotated[str, typer.Option(help="Downloads under way at once.")] = "",
+    max_watches: Annotated[str, typer.Option(help="Watches open at once.")] = "",
+    idle_timeout_seconds: Annotated[
+        str, typer.Option(help="How long a stream may wait for its client.")
+    ] = "",
+    drain_seconds: Annotated[
+        str, typer.Option(help="How long calls under way may take to end at a stop.")
+    ] = "",
+    config: Annotated[str, typer.Option(help="A TOML file with settings.")] = "",
+) -> None:
+    """Run a server: on this machine alone, its data in ./modelkeep-data, until Ctrl-C.
+
+    Each option is also a variable, such as MODELKEEP_DATA, and a key of the file that --config
+    names. docs/reference/configuration.md says more.
+    """
+    given = dict(locals())
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        typer.echo(
+            f"modelkeep serve: {missing[0]} is not installed: pip install 'modelkeep[server]'",
+            err=True,
+        )
+        raise typer.Exit(1)
+    from modelkeep_server.__main__ import main
+
+    arguments = []
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            arguments.append(flag)
+        elif value:
+            arguments.append(f"{flag}={value}")
+    sys.exit(main(arguments))

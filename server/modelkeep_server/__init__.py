@@ -1,0 +1,1 @@
+"""modelkeep's server: `edge → services → domain → records, blobs → values`, downwards only."""

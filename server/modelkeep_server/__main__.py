@@ -1,0 +1,109 @@
+"""Settings in, server out: `python -m modelkeep_server`, which `modelkeep serve` becomes."""
+
+import argparse
+import gc
+import os
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from modelkeep_server import app
+from modelkeep_server.edge import logs
+from modelkeep_server.edge.allocator import keep_memory
+from modelkeep_server.edge.metrics import Metrics
+from modelkeep_server.settings import CONFIG, SETTINGS, Address, SettingError, Settings, load
+from modelkeep_server.values.start import StartError
+
+EXIT_CANT_START = 1
+EXIT_WRONG_SETTING = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; answer the exit code."""
+    keep_memory()
+    try:
+        settings = load(_flags(arguments))
+        return _serve(settings)
+    except SettingError as problem:
+        sys.stderr.write(f"modelkeep serve: {problem}\n")
+        return EXIT_WRONG_SETTING
+    except StartError as problem:
+        sys.stderr.write(f"modelkeep serve: {problem}\n")
+        return EXIT_CANT_START
+    except KeyboardInterrupt:
+        return 130
+
+
+def _serve(settings: Settings) -> int:
+    figures = Metrics(app.version())
+    lines = logs.LineWriter(sys.stderr, figures.dropped_log_lines.inc)
+    style = settings.log_format
+    if style == "auto":
+        style = "console" if lines.isatty() else "json"
+    log = logs.logger(lines, style, settings.log_level)
+    logs.adopt(log)
+    server = app.build(settings, log, figures)
+
+    def ready(address: Address, metrics: Address | None) -> None:
+        if style == "json":
+            log.info(
+                "serving",
+                address=str(address),
+                metrics=str(metrics or "off"),
+                data=str(settings.data.absolute()),
+                open=True,
+            )
+        else:
+            lines.write_line(_greeting(settings, address, metrics))
+
+    async def run() -> None:
+        server.stop.rule_the_process(settings.drain_seconds)
+        await server.run(ready)
+
+    gc.freeze()  # what was loaded stays; no collection need look at it again
+    try:
+        uvloop.run(run())
+    finally:
+        if server.is_idle():
+            server.close()
+    lines.drain()
+    if not server.is_idle():
+        os._exit(server.stop.exit_code)  # a call hangs; what was acknowledged is durable
+    return server.stop.exit_code
+
+
+def _greeting(settings: Settings, address: Address, metrics: Address | None) -> str:
+    default = str(address) == "127.0.0.1:50051"
+    url = "" if default else f"MODELKEEP_URL={address} "
+    return f"""modelkeep {app.version()} is serving.
+  address  {address}
+  data     {settings.data.absolute()}
+  metrics  {f"http://{metrics}/metrics" if metrics else "off"}
+  access   open: anyone who can reach it may do anything, and no name is verified
+
+Next, in another terminal:
+  {url}modelkeep push my-model ./a-file-or-folder
+Ctrl-C stops the server."""
+
+
+def _flags(arguments: Sequence[str] | None) -> dict[str, str]:
+    parser = argparse.ArgumentParser(
+        prog="modelkeep serve", description="Serve a registry.", allow_abbrev=False
+    )
+    parser.add_argument(f"--{CONFIG}", metavar="FILE", help="A TOML file with settings.")
+    for name, setting in SETTINGS.items():
+        is_switch = setting.default == "false"
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="VALUE",
+            nargs="?" if is_switch else None,
+            const="true" if is_switch else None,
+            help=f"{setting.help} Default: {setting.default}.",
+        )
+    parsed = vars(parser.parse_args(arguments))
+    return {name: value for name, value in parsed.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

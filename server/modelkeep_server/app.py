@@ -1,0 +1,174 @@
+"""The one place where parts are wired together.
+
+A new service is one line in `build`.
+"""
+
+import asyncio
+import importlib.metadata
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+from google.protobuf.descriptor import FileDescriptor
+
+from modelkeep.v1 import (
+    access_service_pb2,
+    admin_service_pb2,
+    artifact_service_pb2,
+    asset_service_pb2,
+    event_service_pb2,
+    namespace_service_pb2,
+    operation_service_pb2,
+    version_service_pb2,
+)
+from modelkeep_server.blobs import LocalStore
+from modelkeep_server.domain import namespaces, upkeep
+from modelkeep_server.edge import metrics
+from modelkeep_server.edge.access import OpenAccess
+from modelkeep_server.edge.handlers import Edge
+from modelkeep_server.edge.identity import OpenIdentity
+from modelkeep_server.edge.logs import Logger
+from modelkeep_server.edge.methods import Service
+from modelkeep_server.edge.metrics import Metrics
+from modelkeep_server.edge.server import GrpcServer
+from modelkeep_server.edge.stopping import Stop
+from modelkeep_server.records.records import Records
+from modelkeep_server.services.access import AccessService
+from modelkeep_server.services.admin import AdminService
+from modelkeep_server.services.artifacts import ArtifactService
+from modelkeep_server.services.assets import AssetService
+from modelkeep_server.services.events import EventService
+from modelkeep_server.services.namespaces import NamespaceService
+from modelkeep_server.services.operations import OperationService
+from modelkeep_server.services.versions import VersionService
+from modelkeep_server.settings import Address, Settings
+from modelkeep_server.values.call import SYSTEM
+from modelkeep_server.values.capacity import Capacity
+from modelkeep_server.values.start import StartError
+
+SWEEP_SECONDS = 600.0
+"""How often what has had its time is dropped."""
+
+
+def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
+    """Make a server of these settings, or say why it can't start."""
+    _check_open(settings)
+    capacity = Capacity(
+        unary_calls=settings.max_unary_calls,
+        uploads=settings.max_uploads,
+        downloads=settings.max_downloads,
+        watches=settings.max_watches,
+        idle_seconds=settings.idle_timeout_seconds,
+    )
+    stop = Stop()
+    with ExitStack() as parts:
+        records = Records(settings.data, lambda why: stop.ask(why, exit_code=1))
+        parts.callback(records.close)
+        store = LocalStore(settings.data, lambda why: stop.ask(why, exit_code=1))
+        upkeep.begin(records, store)
+        namespaces.ensure_default(records, SYSTEM)
+        services: list[Service] = [
+            _service(access_service_pb2, AccessService(records)),
+            _service(admin_service_pb2, AdminService(version(), True, capacity, records.position)),
+            _service(artifact_service_pb2, ArtifactService(records, store, settings.max_uploads)),
+            _service(asset_service_pb2, AssetService(records)),
+            _service(event_service_pb2, EventService(records)),
+            _service(namespace_service_pb2, NamespaceService(records)),
+            _service(operation_service_pb2, OperationService(records)),
+            _service(version_service_pb2, VersionService(records)),
+        ]
+        identity = OpenIdentity(records.principal_key)
+        edge = Edge(identity, OpenAccess(), capacity, figures, log)
+        sweep = partial(upkeep.sweep, records, store)
+        return App(settings, services, edge, figures, log, stop, sweep, parts.pop_all().close)
+
+
+class App:
+    """A server that is ready to run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: list[Service],
+        edge: Edge,
+        figures: Metrics,
+        log: Logger,
+        stop: Stop,
+        sweep: Callable[[], None],
+        close: Callable[[], None],
+    ) -> None:
+        """Take the parts; `sweep` is done at times, `close` lets go of what holds something."""
+        self.settings = settings
+        self.stop = stop
+        self.close = close
+        self._services = services
+        self._edge = edge
+        self._metrics = figures
+        self._log = log
+        self._sweep = sweep
+
+    async def run(self, ready: Callable[[Address, Address | None], None]) -> None:
+        """Serve until `stop` is asked for; tell `ready` where, once calls are answered."""
+        settings = self.settings
+        server = GrpcServer(self._edge, self._services, self._metrics)
+        with ExitStack() as parts:
+            metrics_address = self._serve_metrics(parts)
+            port = await server.start(settings.listen.host, settings.listen.port)
+            ready(Address(settings.listen.host, port), metrics_address)
+            sweeping = asyncio.create_task(self._keep_swept())
+            await self.stop.wait()
+            sweeping.cancel()
+            self._log.info("stopping", reason=self.stop.reason)
+            await server.stop(settings.drain_seconds)
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing runs in a thread any more."""
+        return not self._edge.running()
+
+    async def _keep_swept(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._sweep)
+            except Exception as fault:
+                self._log.error("sweep failed", exc_info=fault)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _serve_metrics(self, parts: ExitStack) -> Address | None:
+        wanted = self.settings.metrics_listen
+        if wanted is None:
+            return None
+        try:
+            http, _ = metrics.serve(self._metrics, wanted.host, wanted.port)
+        except OSError as problem:
+            if "metrics_listen" in self.settings.given:
+                raise StartError(
+                    f"can't serve metrics on {wanted}: {problem.strerror}; choose another with "
+                    "--metrics-listen, or off"
+                ) from None
+            self._log.warning("no metrics", address=str(wanted), problem=problem.strerror)
+            return None
+        parts.callback(http.server_close)
+        parts.callback(http.shutdown)
+        return Address(wanted.host, http.server_port)
+
+
+def version() -> str:
+    """Give this modelkeep's version."""
+    try:
+        return importlib.metadata.version("modelkeep")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _service(module: object, instance: object) -> Service:
+    """Pair a service's descriptor with what serves it; a module has one service."""
+    file: FileDescriptor = module.DESCRIPTOR  # type: ignore[attr-defined]  # generated
+    return file.services_by_name[type(instance).__name__], instance
+
+
+def _check_open(settings: Settings) -> None:
+    if not settings.listen.is_loopback and not settings.allow_open:
+        raise StartError(
+            f"won't listen on {settings.listen}: this server runs open, so anyone who reaches it "
+            "may do anything; listen on 127.0.0.1, or say --allow-open if you mean it"
+        )

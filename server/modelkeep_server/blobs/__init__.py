@@ -1,0 +1,14 @@
+"""Where bytes are: a port, its stores, and the checks between them and every reader."""
+
+from modelkeep_server.blobs.checked import Checksums, read_checked
+from modelkeep_server.blobs.local import LocalStore
+from modelkeep_server.blobs.port import BLOCK, BlobStore, StagedBlob
+
+__all__ = [
+    "BLOCK",
+    "BlobStore",
+    "Checksums",
+    "LocalStore",
+    "StagedBlob",
+    "read_checked",
+]

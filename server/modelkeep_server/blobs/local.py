@@ -1,0 +1,119 @@
+"""Blobs on a local disk.
+
+* Layout: `blobs/<the key's first two digits>/<key>` is published, `staging/<key>` is not.
+* Publishing is: file durable, renamed into place, folder durable. So a file under `blobs/` is
+  whole, whenever the power fails.
+* One process uses a folder at a time; that is what makes taking a part over safe.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
+
+from modelkeep_server.blobs.disk import Disk, read_blocks, unreadable, write_all
+from modelkeep_server.blobs.local_staged import LocalStagedBlob, Writers
+
+# So many fsyncs at once share the file system's commits; more gained nothing (ext4).
+_LANES = 8
+
+
+class LocalStore:
+    """Blobs in a folder, which must be there and be durable itself."""
+
+    def __init__(self, root: Path, on_failure: Callable[[str], None]) -> None:
+        """Open the folder; `on_failure` is told once why nothing can be written any more.
+
+        It is called where the failure was met, with locks held: it only takes note.
+        """
+        self._blobs = root / "blobs"
+        self._staging = root / "staging"
+        self._disk = Disk(on_failure)
+        self._writers = Writers()
+        self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
+        self._make_folders(root)
+
+    def put_many(self, blobs: Sequence[bytes]) -> list[str]:
+        """Store small blobs, durable on return, and answer their keys; all or none of them."""
+        # One shard, so that one folder is synced.
+        shard = secrets.token_hex(1)
+        keys = [shard + secrets.token_hex(15) for _ in blobs]
+        with self._disk.writing(), self._writers.putting(keys):
+            try:
+                self._write_durable(keys, blobs)
+                for key in keys:
+                    os.rename(self._staged_path(key), self._path(key))
+                self._disk.sync_folder(self._blobs / shard)
+            except BaseException:
+                self._remove(keys)
+                raise
+        return keys
+
+    def stage(self, key: str | None = None) -> LocalStagedBlob:
+        """Begin a part, or with a `key` go on with one, taking it from whoever had it."""
+        key = key or secrets.token_hex(16)
+        return LocalStagedBlob(
+            key, self._staged_path(key), self._path(key), self._disk, self._writers
+        )
+
+    def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
+        """Yield published bytes by blocks, ending early where the blob does."""
+        try:
+            fd = os.open(self._path(key), os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise unreadable(key, offset) from error
+        try:
+            yield from read_blocks(fd, key, offset, offset + length)
+        finally:
+            os.close(fd)
+
+    def staged_keys(self) -> list[str]:
+        """List the parts that nobody is writing."""
+        return self._writers.free(os.listdir(self._staging))
+
+    def remove_staged(self, key: str) -> None:
+        """Drop a part, unless somebody is writing it. Published bytes stay."""
+        with self._disk.writing(), self._writers.unless_busy(key) as free:
+            if free:
+                self._staged_path(key).unlink(missing_ok=True)
+
+    def _make_folders(self, root: Path) -> None:
+        # All of them now, so that no write has to make a new folder durable.
+        with self._disk.writing():
+            self._staging.mkdir(0o700, exist_ok=True)
+            self._blobs.mkdir(0o700, exist_ok=True)
+            for shard in range(256):
+                (self._blobs / f"{shard:02x}").mkdir(0o700, exist_ok=True)
+            self._disk.sync_folder(self._blobs)
+            self._disk.sync_folder(root)
+
+    def _path(self, key: str) -> Path:
+        return self._blobs / key[:2] / key
+
+    def _staged_path(self, key: str) -> Path:
+        return self._staging / key
+
+    def _write_durable(self, keys: Sequence[str], blobs: Sequence[bytes]) -> None:
+        lanes = [slice(lane, None, _LANES) for lane in range(min(_LANES, len(keys)))]
+        futures = [self._pool.submit(self._write_lane, keys[x], blobs[x]) for x in lanes]
+        # All of them, also after a failure: nothing may be written behind the back of `_remove`.
+        wait(futures)
+        for future in futures:
+            future.result()
+
+    def _write_lane(self, keys: Sequence[str], blobs: Sequence[bytes]) -> None:
+        for key, blob in zip(keys, blobs, strict=True):
+            fd = os.open(self._staged_path(key), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            try:
+                write_all(fd, blob, 0)
+                self._disk.sync(fd)
+            finally:
+                os.close(fd)
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            for path in (self._staged_path(key), self._path(key)):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""The port: what modelkeep needs of a place where bytes are kept.
+
+* Bytes lie under opaque keys that the store makes. A key is never used for other bytes.
+* Published bytes never change. What publishes a blob to people is the row in the records that
+  names its key, so bytes that have no row were published to nobody.
+* What is staged outlives a crash as far as `StagedBlob.flush` answered, and no further.
+* The store knows no digests: `checked.py` stands between it and every reader.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+# Stored bytes are read and checked by blocks of this size, counted from the blob's start.
+BLOCK = 1024 * 1024
+
+
+class StagedBlob(Protocol):
+    """A blob that is being received: a part that outlives breaks, and that nobody reads yet.
+
+    One thread uses it, but for `flush`, which another may call meanwhile. When the part is
+    staged again, this one is over: it changes nothing any more, and what would change
+    something raises `AbortedError` `UPLOAD_LEASE_LOST`. It is over too after `publish`,
+    `discard` and `close`.
+    """
+
+    @property
+    def key(self) -> str:
+        """The key under which to stage the part again, and to read it once it is published."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes are there now; not all of them need be durable."""
+
+    def read(self) -> Iterator[bytes]:
+        """Yield what is there, by blocks. Raises `DataLossError` where it can't be read."""
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`, or nothing where it raises."""
+
+    def flush(self) -> int:
+        """Make durable what was written when this was called, and answer how much that is.
+
+        Writing goes on meanwhile. A store that keeps whole parts may answer less.
+        """
+
+    def truncate(self, size: int) -> None:
+        """Drop what lies behind `size`. A store that keeps whole parts may drop more."""
+
+    def publish(self) -> None:
+        """Make the bytes readable under the key, durable on return."""
+
+    def discard(self) -> None:
+        """Drop the part. One that was taken over stays with who has it now."""
+
+    def close(self) -> None:
+        """Leave the part as it is, to be staged again. May be called again."""
+
+
+class BlobStore(Protocol):
+    """Bytes under opaque keys, written once and never changed.
+
+    Every adapter passes `tests/blobs/spec.py`, the full statement of this contract. Methods
+    are safe to call from many threads. Every write raises `ResourceExhaustedError`
+    `STORAGE_FULL` where there is no room, and `UnavailableError` `STORAGE_FAILED` where
+    nothing written can be trusted any more.
+    """
+
+    def put_many(self, blobs: Sequence[bytes]) -> list[str]:
+        """Store small blobs, durable on return, and answer their keys; all or none of them."""
+
+    def stage(self, key: str | None = None) -> StagedBlob:
+        """Begin a part, or with a `key` go on with one, taking it from whoever had it.
+
+        Only for keys that no row names as a blob. A part that was published before its row
+        could be written is a part again; one of which nothing is left is empty. After a crash
+        only what `flush` had answered can be relied on: truncate to that.
+        """
+
+    def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
+        """Yield published bytes by blocks, ending early where the blob does.
+
+        Each piece but the last ends where a block does. Raises `DataLossError` where bytes
+        can't be read, or where there is nothing under the key.
+        """
+
+    def staged_keys(self) -> list[str]:
+        """List the parts that nobody is writing."""
+
+    def remove_staged(self, key: str) -> None:
+        """Drop a part, unless somebody is writing it. Published bytes stay."""

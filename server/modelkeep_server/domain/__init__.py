@@ -1,0 +1,1 @@
+"""The rules: what may happen, a file a subject. No gRPC, no SQL."""

@@ -1,0 +1,79 @@
+"""Packs: small blobs, whole, many to a message."""
+
+import hashlib
+from collections.abc import Sequence
+
+from modelkeep.errors import InvalidArgumentError
+from modelkeep.v1 import artifact_service_pb2 as pb
+from modelkeep_server.blobs import BlobStore, Checksums
+from modelkeep_server.domain.possession import check_parent
+from modelkeep_server.domain.uploads import digest_mismatch
+from modelkeep_server.records import blobs
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
+from modelkeep_server.values.limits import MAX_CHUNK_BYTES
+from modelkeep_server.values.stored_blob import StoredBlob
+
+
+def store(records: Records, blob_store: BlobStore, pack: pb.BlobPack) -> list[pb.BlobProgress]:
+    """Store a pack's blobs, all or none, and answer when they are durable."""
+    session = records.read()
+    check_parent(session, pack.parent)
+    content = _checked(pack)
+    held = blobs.held(session, pack.parent, list(content))
+    unknown = [
+        digest for digest in content if digest not in held and not blobs.is_known(session, digest)
+    ]
+    keys = blob_store.put_many([content[digest] for digest in unknown]) if unknown else []
+    stored = [
+        StoredBlob(digest, key, len(content[digest]), _checksums(content[digest]))
+        for digest, key in zip(unknown, keys, strict=True)
+    ]
+    others = [digest for digest in content if digest not in held and digest not in set(unknown)]
+    if stored or others:
+        superfluous = records.bookkeep(lambda tx: _publish(tx, pack.parent, stored, others))
+        for key in superfluous:
+            blob_store.stage(key).discard()
+    return [
+        pb.BlobProgress(digest=digest, durable_size=len(data), complete=True)
+        for digest, data in content.items()
+    ]
+
+
+def _checked(pack: pb.BlobPack) -> dict[str, bytes]:
+    """Read a pack, and refuse it where a digest is wrong or it is too large."""
+    content = {blob.digest: blob.data for blob in pack.blobs}
+    check_chunk(sum(map(len, content.values())), "pack.blobs")
+    for index, blob in enumerate(pack.blobs):
+        actual = f"sha256:{hashlib.sha256(blob.data).hexdigest()}"
+        if actual != blob.digest:
+            raise digest_mismatch(blob.digest, actual, f"pack.blobs[{index}].digest")
+    return content
+
+
+def check_chunk(size: int, field: str) -> None:
+    """Refuse more bytes in one message than a stream's bounded memory is made for."""
+    if size > MAX_CHUNK_BYTES:
+        raise InvalidArgumentError(
+            "CHUNK_TOO_LARGE",
+            f"a message brings at most {MAX_CHUNK_BYTES} bytes, not {size}",
+            field=field,
+            limit=MAX_CHUNK_BYTES,
+            actual=size,
+        )
+
+
+def _publish(
+    session: Session, parent: str, stored: Sequence[StoredBlob], others: Sequence[str]
+) -> list[str]:
+    """Write the rows; answer the keys whose bytes came a second time meanwhile."""
+    now = now_us()
+    blobs.hold(session, parent, others, now)
+    return [blob.key for blob in stored if not blobs.add(session, parent, blob, now)]
+
+
+def _checksums(data: bytes) -> bytes:
+    checksums = Checksums()
+    checksums.update(data)
+    return checksums.digest()

@@ -1,0 +1,36 @@
+"""What the server does by itself: at its start, and again and again."""
+
+from functools import partial
+
+from modelkeep_server.blobs import BlobStore
+from modelkeep_server.records import kept_answers, sealing, staging
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
+
+PART_KEPT_US = 24 * 3600 * 1_000_000
+"""A staged part that nobody has touched for so long is dropped, in microseconds."""
+
+
+def begin(records: Records, store: BlobStore) -> None:
+    """Take up a folder after a stop or a crash: no leases, and no part without a row."""
+
+    def free(session: Session) -> None:
+        staging.free_all(session)
+        sealing.free_all(session)
+
+    records.bookkeep(free)
+    known = staging.keys(records.read())
+    for key in store.staged_keys():
+        if key not in known:
+            store.remove_staged(key)
+
+
+def sweep(records: Records, store: BlobStore) -> None:
+    """Forget the answers kept for repeats, and the parts that were left, after a day."""
+    now = now_us()
+    records.bookkeep(lambda session: kept_answers.drop_old(session, now))
+    for part in staging.old(records.read(), now - PART_KEPT_US, now):
+        if records.bookkeep(partial(staging.drop, part=part)):
+            # Also what was published but never had its row.
+            store.stage(part.key).discard()

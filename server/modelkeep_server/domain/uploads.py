@@ -1,0 +1,312 @@
+"""Uploads: bytes become a blob only when they are whole, right and durable.
+
+* A part belongs to a principal, a parent and a digest; one stream at a time may write it, and
+  one that is silent for ten seconds may be taken over.
+* What was answered as durable survives a crash; a resumed part is hashed anew.
+* Bytes durable, then the row, then the answer.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+
+from modelkeep.errors import AbortedError, InvalidArgumentError
+from modelkeep.v1 import artifact_service_pb2 as pb
+from modelkeep_server.blobs import BlobStore, Checksums, StagedBlob
+from modelkeep_server.domain.possession import check_parent
+from modelkeep_server.records import blobs, staging
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.staging import Part
+from modelkeep_server.values.call import Call
+from modelkeep_server.values.limits import MAX_BLOB_SIZE, MIB
+from modelkeep_server.values.stored_blob import StoredBlob
+
+FLUSH_BYTES = 8 * MIB
+"""Written bytes are made durable this often: twice this is the most that is sent again."""
+
+_RENEW_SECONDS = 3.0
+_REHASH_ANSWER_SECONDS = 10.0
+
+
+class Upload:
+    """One large blob on its way in."""
+
+    def __init__(
+        self,
+        records: Records,
+        store: BlobStore,
+        flusher: Executor,
+        call: Call,
+        header: pb.UploadHeader,
+    ) -> None:
+        """Take the header; `begin` does the rest."""
+        self.header = header
+        self.complete = False
+        self._records = records
+        self._store = store
+        self._flusher = flusher
+        self._call = call
+        self._received = header.offset
+        self._sha256 = hashlib.sha256()
+        self._checksums = Checksums()
+        self._part: Part | None = None
+        self._staged: StagedBlob | None = None
+        self._durable = header.offset
+        self._flush: Future[int] | None = None
+        self._flushed_to = header.offset
+        self._renewed = time.monotonic()
+
+    def begin(self) -> Iterator[pb.BlobProgress]:
+        """Take the part's lease and hash what is there; answers while that takes long."""
+        session = self._records.read()
+        check_parent(session, self.header.parent)
+        check_size(self.header.size)
+        if blobs.find_held(session, self.header.parent, self.header.digest) is not None:
+            # Sent before: what comes is counted and dropped.
+            self._durable = self.header.size
+            if self.header.offset >= self.header.size:
+                yield from self._done()
+            return
+        self._take()
+        yield from self._rehash()
+        if self._received == self.header.size:
+            yield from self._finish()
+
+    def add(self, chunk: bytes) -> Iterator[pb.BlobProgress]:
+        """Take the next bytes, and answer what became durable."""
+        self._received += len(chunk)
+        if self._received > self.header.size:
+            raise InvalidArgumentError(
+                "UPLOAD_TOO_LONG",
+                f"more than the {self.header.size} bytes announced were sent",
+                field="chunk",
+                digest=self.header.digest,
+                size=self.header.size,
+            )
+        if self._staged is None:
+            if self._received == self.header.size:
+                yield from self._done()
+            return
+        self._sha256.update(chunk)
+        self._checksums.update(chunk)
+        with self._lease_checked():
+            self._staged.write(chunk)
+        yield from self._keep_durable()
+        if self._received == self.header.size:
+            yield from self._finish()
+
+    def close(self) -> None:
+        """Leave the part for later: keep what is there, and free it for anyone."""
+        staged, self._staged = self._staged, None
+        part = self._part
+        if staged is None or part is None:
+            return
+        try:
+            # One that was taken over has nothing to keep.
+            with suppress(AbortedError):
+                if self._flush is not None:
+                    self._flush.result()
+                durable = staged.flush()
+                self._records.bookkeep(lambda tx: staging.keep(tx, part, durable, now_us(), 0))
+                self._durable = durable
+        finally:
+            staged.close()
+
+    @property
+    def durable_size(self) -> int:
+        """How many bytes survive a crash."""
+        return self._durable
+
+    def _take(self) -> None:
+        header, principal = self.header, self._call.principal
+        # Made before the transaction, which holds SQL alone; not needed where a part is there.
+        fresh = self._store.stage()
+
+        def work(tx: Session) -> Part:
+            part = staging.find(tx, header.parent, principal, header.digest)
+            now = now_us()
+            if part is not None:
+                _check_free(part, header, now)
+                return staging.take(tx, part, header.size, header.offset, now)
+            if header.offset:
+                raise _wrong_offset(header, 0)
+            return staging.add(
+                tx, header.parent, principal, header.digest, fresh.key, header.size, now
+            )
+
+        try:
+            self._part = self._records.bookkeep(work)
+        except BaseException:
+            fresh.discard()
+            raise
+        if self._part.key == fresh.key:
+            self._staged = fresh
+        else:
+            fresh.discard()
+            self._staged = self._store.stage(self._part.key)
+            if self._staged.size < header.offset:
+                raise _wrong_offset(header, self._staged.size)
+            self._staged.truncate(header.offset)
+
+    def _rehash(self) -> Iterator[pb.BlobProgress]:
+        if self._staged is None or not self.header.offset:
+            return
+        answered = time.monotonic()
+        for block in self._staged.read():
+            self._sha256.update(block)
+            self._checksums.update(block)
+            self._renew_lease()
+            if time.monotonic() - answered > _REHASH_ANSWER_SECONDS:
+                answered = time.monotonic()
+                yield self._progress()
+
+    def _keep_durable(self) -> Iterator[pb.BlobProgress]:
+        """Make what was written durable behind the back of what is being received."""
+        if self._flush is not None and (
+            self._flush.done() or self._received - self._flushed_to >= FLUSH_BYTES
+        ):
+            self._durable = self._flush.result()
+            self._flush = None
+            self._renewed = time.monotonic()
+            yield self._progress()
+        if self._flush is None and self._received - self._flushed_to >= FLUSH_BYTES:
+            self._flushed_to = self._received
+            self._flush = self._flusher.submit(self._make_durable)
+        self._renew_lease()
+
+    def _make_durable(self) -> int:
+        part, staged = self._part, self._staged
+        if part is None or staged is None:
+            return self._durable
+        with self._lease_checked():
+            durable = staged.flush()
+        self._note(part, durable)
+        return durable
+
+    @contextmanager
+    def _lease_checked(self) -> Iterator[None]:
+        """Name the blob where the store says that its part was taken over."""
+        try:
+            yield
+        except AbortedError as lost:
+            raise _lease_lost(self.header.digest) from lost
+
+    def _renew_lease(self) -> None:
+        if self._part is not None and time.monotonic() - self._renewed > _RENEW_SECONDS:
+            self._renewed = time.monotonic()
+            self._note(self._part, self._durable)
+
+    def _note(self, part: Part, durable: int) -> None:
+        now = now_us()
+        lease_us = now + staging.LEASE_US
+        ours = self._records.bookkeep(lambda tx: staging.keep(tx, part, durable, now, lease_us))
+        if not ours:
+            raise _lease_lost(self.header.digest)
+
+    def _finish(self) -> Iterator[pb.BlobProgress]:
+        staged, part = self._staged, self._part
+        if staged is None or part is None:
+            return
+        if self._flush is not None:
+            self._flush.result()
+            self._flush = None
+        actual = f"sha256:{self._sha256.hexdigest()}"
+        if actual != self.header.digest:
+            self._drop(staged, part)
+            raise digest_mismatch(self.header.digest, actual, "header.digest")
+        with self._lease_checked():
+            staged.publish()
+        blob = StoredBlob(self.header.digest, part.key, self.header.size, self._checksums.digest())
+        self._staged = None
+        if not self._records.bookkeep(lambda tx: _publish(tx, part, self.header.parent, blob)):
+            # These bytes are here already, from another place: ours are not needed.
+            self._store.stage(part.key).discard()
+        yield from self._done()
+
+    def _drop(self, staged: StagedBlob, part: Part) -> None:
+        self._staged = None
+        staged.discard()
+        self._records.bookkeep(lambda tx: staging.drop(tx, part))
+
+    def _done(self) -> Iterator[pb.BlobProgress]:
+        self.complete = True
+        self._durable = self.header.size
+        yield self._progress()
+
+    def _progress(self) -> pb.BlobProgress:
+        return pb.BlobProgress(
+            digest=self.header.digest, durable_size=self._durable, complete=self.complete
+        )
+
+
+def check_size(size: int) -> None:
+    """Refuse a blob larger than the store takes."""
+    if size > MAX_BLOB_SIZE:
+        raise InvalidArgumentError(
+            "FIELD_INVALID",
+            f"a blob has at most {MAX_BLOB_SIZE} bytes",
+            field="header.size",
+        )
+
+
+def digest_mismatch(expected: str, actual: str, field: str) -> InvalidArgumentError:
+    """Say that bytes are not what was announced."""
+    return InvalidArgumentError(
+        "DIGEST_MISMATCH",
+        f"the bytes are {actual}, not {expected}; they were dropped",
+        field=field,
+        expected=expected,
+        actual=actual,
+    )
+
+
+def _publish(session: Session, part: Part, parent: str, blob: StoredBlob) -> bool:
+    if not staging.drop(session, part):
+        raise _lease_lost(blob.digest)
+    return blobs.add(session, parent, blob, now_us())
+
+
+def _check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
+    if part.lease_us > now:
+        raise AbortedError(
+            "UPLOAD_IN_PROGRESS",
+            f"another stream is sending {header.digest}; try again when it is done or silent",
+            retry_after_seconds=(part.lease_us - now) / 1e6,
+            digest=header.digest,
+            durable_size=part.durable_size,
+        )
+    if header.offset and part.size != header.size:
+        raise InvalidArgumentError(
+            "UPLOAD_SIZE_MISMATCH",
+            f"a part of {header.digest} is here that was announced with {part.size} bytes, not "
+            f"{header.size}; start at offset 0 to replace it",
+            field="header.size",
+            digest=header.digest,
+            size=header.size,
+            actual=part.size,
+        )
+    if header.offset not in (0, part.durable_size):
+        raise _wrong_offset(header, part.durable_size)
+
+
+def _wrong_offset(header: pb.UploadHeader, durable_size: int) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "UPLOAD_OFFSET_MISMATCH",
+        f"{durable_size} bytes of {header.digest} are durable here; start there, or at 0",
+        field="header.offset",
+        digest=header.digest,
+        offset=header.offset,
+        durable_size=durable_size,
+    )
+
+
+def _lease_lost(digest: str) -> AbortedError:
+    return AbortedError(
+        "UPLOAD_LEASE_LOST",
+        f"another stream took the upload of {digest} over after a silence",
+        digest=digest,
+    )

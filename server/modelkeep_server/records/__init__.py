@@ -1,0 +1,1 @@
+"""What is known: SQLite, and the one way to change it."""

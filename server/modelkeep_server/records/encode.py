@@ -1,0 +1,107 @@
+"""Stored bytes: the only place that knows how messages lie in rows.
+
+A version's message is stored in two parts that set disjoint fields: `base`, which seldom
+changes, and `tail`, which does often. Protobuf merges what is concatenated, so `base + tail`
+is the message, and goes to the wire as it is.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from modelkeep.v1 import asset_pb2, event_pb2, version_pb2
+from modelkeep_server.values.wire import bytes_field
+
+ENCODING_VERSION = 1
+
+BASE_FIELDS = frozenset(
+    {"name", "number", "record", "record_digest", "display_name", "description", "labels"}
+)
+TAIL_FIELDS = frozenset(
+    {"stage", "aliases", "update_time", "delete_time", "purge_time", "purged", "etag"}
+)
+_BODY_FIELDS = TAIL_FIELDS - {"aliases"}
+
+
+def message_bytes(message: Message) -> bytes:
+    """Serialize a message, the same way each time."""
+    return message.SerializeToString(deterministic=True)
+
+
+def version_base(version: version_pb2.Version) -> bytes:
+    """Serialize what seldom changes of a version."""
+    return message_bytes(_only(version, BASE_FIELDS))
+
+
+def version_tail(version: version_pb2.Version) -> bytes:
+    """Serialize what often changes of a version."""
+    return message_bytes(_only(version, TAIL_FIELDS))
+
+
+def version_body(version: version_pb2.Version) -> bytes:
+    """Serialize a version for the log: without its aliases, which have entries of their own."""
+    return version_base(version) + message_bytes(_only(version, _BODY_FIELDS))
+
+
+def asset_answer(message: bytes, latest_number: int, version_count: int, size: int) -> bytes:
+    """Add the counters, which are in no revision, to a stored asset."""
+    counters = asset_pb2.Asset(latest_number=latest_number, version_count=version_count, size=size)
+    return message + counters.SerializeToString()
+
+
+def _only(version: version_pb2.Version, names: frozenset[str]) -> version_pb2.Version:
+    part = version_pb2.Version()
+    part.CopyFrom(version)
+    for field in version.DESCRIPTOR.fields:
+        if field.name not in names:
+            part.ClearField(field.name)  # type: ignore[arg-type]  # the stubs want literals
+    return part
+
+
+def page(field: int, items: Iterable[bytes], token_field: int, token: str) -> bytes:
+    """Serialize the answer of a list: a repeated message field and the next page's token."""
+    parts = [bytes_field(field, item) for item in items]
+    if token:
+        parts.append(bytes_field(token_field, token.encode()))
+    return b"".join(parts)
+
+
+def timestamp(time_us: int) -> Timestamp:
+    """Make a protobuf time of microseconds since 1970 UTC."""
+    seconds, rest = divmod(time_us, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000)
+
+
+def microseconds(time: Timestamp) -> int:
+    """Make microseconds since 1970 UTC of a protobuf time; what is finer is cut off."""
+    return time.seconds * 1_000_000 + time.nanos // 1_000
+
+
+def digest_bytes(digest: str) -> bytes:
+    """Make the 32 bytes of a `sha256:` digest."""
+    return bytes.fromhex(digest.removeprefix("sha256:"))
+
+
+def digest_text(digest: bytes) -> str:
+    """Write a digest's 32 bytes as `sha256:` and hex."""
+    return f"sha256:{digest.hex()}"
+
+
+def event_leaf(record: event_pb2.EventRecord, position: int, log_us: int) -> bytes:
+    """Serialize an event as the log's leaf. These bytes are stored, and never made again."""
+    leaf = event_pb2.LogLeaf(
+        event=message_bytes(record), position=position, log_time=timestamp(log_us)
+    )
+    return message_bytes(leaf)
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash a leaf as RFC 6962 does."""
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def commitment(salt: bytes, body: bytes) -> bytes:
+    """Bind a body without showing it: sha256 of the salt and then the body."""
+    return hashlib.sha256(salt + body).digest()

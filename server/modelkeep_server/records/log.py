@@ -1,0 +1,235 @@
+"""The log: what `records.change` writes of every change, and what readers get of it."""
+
+import os
+from collections.abc import Iterator
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from modelkeep.v1 import event_pb2
+from modelkeep_server.records.encode import (
+    commitment,
+    event_leaf,
+    leaf_hash,
+    timestamp,
+)
+from modelkeep_server.records.sql import Row, Session, Statement, bind
+from modelkeep_server.records.tables import Event, EventBody, EventScope
+from modelkeep_server.records.transaction import Change, Transaction
+
+_COLUMNS = (Event.position, Event.leaf, Event.reason, Event.reason_salt)
+_ADD_EVENT = Statement(
+    lambda: Event.insert(
+        position=bind("position"),
+        event_id=bind("event_id"),
+        log_us=bind("log_us"),
+        leaf=bind("leaf"),
+        leaf_hash=bind("leaf_hash"),
+        reason=bind("reason"),
+        reason_salt=bind("reason_salt"),
+    )
+)
+_ADD_BODY = Statement(
+    lambda: EventBody.insert(
+        position=bind("position"),
+        ordinal=bind("ordinal"),
+        before=bind("before"),
+        before_salt=bind("before_salt"),
+        after=bind("after"),
+        after_salt=bind("after_salt"),
+    )
+)
+_ADD_SCOPE = Statement(lambda: EventScope.insert(scope=bind("scope"), position=bind("position")))
+_LAST = Statement(
+    lambda: Event.select(Event.position, Event.log_us).order_by(Event.position.desc()).limit(1)
+)
+_ONE = Statement(lambda: Event.select(*_COLUMNS).where(Event.position == bind("position")))
+_BODIES = Statement(
+    lambda: (
+        EventBody.select(
+            EventBody.before,
+            EventBody.before_salt,
+            EventBody.after,
+            EventBody.after_salt,
+        )
+        .where(EventBody.position == bind("position"))
+        .order_by(EventBody.ordinal)
+    )
+)
+_ALL_AFTER = Statement(
+    lambda: (
+        Event.select(*_COLUMNS)
+        .where((Event.position > bind("after")) & (Event.position <= bind("up_to")))
+        .order_by(Event.position)
+        .limit(bind("limit"))
+    )
+)
+_ALL_BEFORE = Statement(
+    lambda: (
+        Event.select(*_COLUMNS)
+        .where(Event.position < bind("before"))
+        .order_by(Event.position.desc())
+        .limit(bind("limit"))
+    )
+)
+_SCOPE_AFTER = Statement(
+    lambda: (
+        Event.select(*_COLUMNS)
+        .join(EventScope, on=(EventScope.position == Event.position))
+        .where(
+            (EventScope.scope == bind("scope"))
+            & (EventScope.position > bind("after"))
+            & (EventScope.position <= bind("up_to"))
+        )
+        .order_by(EventScope.position)
+        .limit(bind("limit"))
+    )
+)
+_SCOPE_BEFORE = Statement(
+    lambda: (
+        Event.select(*_COLUMNS)
+        .join(EventScope, on=(EventScope.position == Event.position))
+        .where((EventScope.scope == bind("scope")) & (EventScope.position < bind("before")))
+        .order_by(EventScope.position.desc())
+        .limit(bind("limit"))
+    )
+)
+
+_END = 2**63 - 1
+
+
+def append(tx: Transaction, event_id: str, reason: str) -> frozenset[str]:
+    """Write the event of what `tx` changed, and answer the scopes that it concerns."""
+    bodies = [_sealed(change) for change in tx.changes]
+    reason_salt = os.urandom(32) if reason else None
+    record = event_pb2.EventRecord(
+        event_id=event_id,
+        principal=tx.call.principal,
+        act=tx.act,
+        method=tx.call.method,
+        request_id=tx.call.request_id,
+        reason_hash=_hash(reason_salt, reason.encode()),
+        act_time=timestamp(tx.call.time_us),
+        changes=[
+            event_pb2.Change(
+                resource=change.resource,
+                revision=change.revision,
+                before_hash=_hash(body["before_salt"], change.before),
+                after_hash=_hash(body["after_salt"], change.after),
+                type=change.type_name,
+            )
+            for change, body in zip(tx.changes, bodies, strict=True)
+        ],
+    )
+    leaf = event_leaf(record, tx.position, tx.time_us)
+    tx.session.run(
+        _ADD_EVENT,
+        position=tx.position,
+        event_id=event_id,
+        log_us=tx.time_us,
+        leaf=leaf,
+        leaf_hash=leaf_hash(leaf),
+        reason=reason or None,
+        reason_salt=reason_salt,
+    )
+    for ordinal, body in enumerate(bodies):
+        tx.session.run(_ADD_BODY, position=tx.position, ordinal=ordinal, **body)
+    scopes = frozenset(scope for change in tx.changes for scope in lineage(change.resource))
+    for scope in scopes:
+        tx.session.run(_ADD_SCOPE, scope=scope, position=tx.position)
+    return scopes
+
+
+def lineage(resource: str) -> list[str]:
+    """Tell a resource's name and the names of what it lies in.
+
+    >>> lineage("namespaces/a/assets/b")
+    ['namespaces/a', 'namespaces/a/assets/b']
+    """
+    parts = resource.split("/")
+    return ["/".join(parts[:end]) for end in range(2, len(parts) + 1, 2)]
+
+
+def last(session: Session) -> tuple[int, int]:
+    """Tell the position and the time of the last event, or zeros."""
+    row = session.row(_LAST)
+    return (row[0], row[1]) if row else (0, 0)
+
+
+def find(session: Session, position: int) -> event_pb2.Event | None:
+    """Find an event."""
+    row = session.row(_ONE, position=position)
+    return _event(session, row) if row else None
+
+
+def after(
+    session: Session, resource: str, position: int, limit: int, up_to: int = _END
+) -> list[event_pb2.Event]:
+    """List the events after a position, of a resource and what lies in it, oldest first."""
+    if resource:
+        rows = session.rows(_SCOPE_AFTER, scope=resource, after=position, up_to=up_to, limit=limit)
+    else:
+        rows = session.rows(_ALL_AFTER, after=position, up_to=up_to, limit=limit)
+    return [_event(session, row) for row in rows]
+
+
+def before(
+    session: Session, resource: str, position: int | None, limit: int
+) -> Iterator[event_pb2.Event]:
+    """Yield the events before a position (nothing: the end), latest first."""
+    end = _END if position is None else position
+    if resource:
+        rows = session.each(_SCOPE_BEFORE, scope=resource, before=end, limit=limit)
+    else:
+        rows = session.each(_ALL_BEFORE, before=end, limit=limit)
+    return (_event(session, row) for row in rows)
+
+
+def _event(session: Session, row: Row) -> event_pb2.Event:
+    position, stored, reason, reason_salt = row
+    leaf = event_pb2.LogLeaf.FromString(stored)
+    record = event_pb2.EventRecord.FromString(leaf.event)
+    return event_pb2.Event(
+        name=f"events/{position}",
+        position=position,
+        log_time=leaf.log_time,
+        record=record,
+        bodies=[
+            _body(change.type, *body)
+            for change, body in zip(
+                record.changes, session.rows(_BODIES, position=position), strict=True
+            )
+        ],
+        reason=reason or "",
+        reason_salt=reason_salt or b"",
+    )
+
+
+def _body(
+    type_name: str,
+    before: bytes | None,
+    before_salt: bytes | None,
+    after: bytes | None,
+    after_salt: bytes | None,
+) -> event_pb2.EventBody:
+    body = event_pb2.EventBody()
+    url = f"type.googleapis.com/{type_name}"
+    if before is not None and before_salt is not None:
+        body.before.CopyFrom(AnyMessage(type_url=url, value=before))
+        body.before_salt = before_salt
+    if after is not None and after_salt is not None:
+        body.after.CopyFrom(AnyMessage(type_url=url, value=after))
+        body.after_salt = after_salt
+    return body
+
+
+def _sealed(change: Change) -> dict[str, bytes | None]:
+    return {
+        "before": change.before,
+        "before_salt": None if change.before is None else os.urandom(32),
+        "after": change.after,
+        "after_salt": None if change.after is None else os.urandom(32),
+    }
+
+
+def _hash(salt: bytes | None, body: bytes | None) -> bytes:
+    return commitment(salt, body) if salt is not None and body is not None else b""

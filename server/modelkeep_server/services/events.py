@@ -1,0 +1,94 @@
+"""EventService."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from modelkeep.errors import NotFoundError, OutOfRangeError, ResourceExhaustedError
+from modelkeep.v1 import event_service_pb2 as pb
+from modelkeep_server.records import log
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.encode import timestamp
+from modelkeep_server.records.records import Records
+from modelkeep_server.services.feed import Feed
+from modelkeep_server.services.paging import Paging
+from modelkeep_server.values.call import Call
+
+BOOKMARK_SECONDS = 30.0
+_BATCH = 20
+_SLOW_SECONDS = 10.0
+"""A reader that takes longer over one event is ended, so that it knows that it is behind."""
+
+
+class EventService:
+    """The log: who did what to which resources, when."""
+
+    def __init__(self, records: Records, bookmark_seconds: float = BOOKMARK_SECONDS) -> None:
+        """Serve these records; a quiet watch is told its position this often."""
+        self._records = records
+        self._bookmark_seconds = bookmark_seconds
+        self._feed = Feed()
+        records.listen(self._feed.committed)
+
+    def GetEvent(self, request: pb.GetEventRequest, _call: Call) -> bytes:
+        found = log.find(self._records.read(), int(request.name.removeprefix("events/")))
+        if found is None:
+            raise NotFoundError(
+                "RESOURCE_NOT_FOUND", f"{request.name} does not exist", resource=request.name
+            )
+        return found.SerializeToString()
+
+    def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> bytes:
+        paging = Paging(self._records.pages, call, request)
+        before = int(paging.after[0]) if paging.after else None
+        found = log.before(self._records.read(), request.resource, before, paging.limit)
+        return paging.answer(([event.position], event.SerializeToString()) for event in found)
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, _call: Call
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        changed = self._feed.subscribe(request.resource)
+        try:
+            end = self._records.position()
+            position = request.after_position if request.HasField("after_position") else end
+            if position > end:
+                raise OutOfRangeError(
+                    "POSITION_INVALID",
+                    f"the log ends at position {end}, before {position}",
+                    field="after_position",
+                    position=position,
+                    last=end,
+                )
+            yield self._bookmark(position)
+            while True:
+                changed.clear()
+                end = self._records.position()
+                while events := log.after(
+                    self._records.read(), request.resource, position, _BATCH, end
+                ):
+                    for event in events:
+                        sent = time.monotonic()
+                        yield pb.WatchEventsResponse(event=event)
+                        position = event.position
+                        if time.monotonic() - sent > _SLOW_SECONDS:
+                            raise _too_slow(position)
+                position = end
+                try:
+                    await asyncio.wait_for(changed.wait(), self._bookmark_seconds)
+                except TimeoutError:
+                    yield self._bookmark(position)
+        finally:
+            self._feed.unsubscribe(request.resource, changed)
+
+    def _bookmark(self, position: int) -> pb.WatchEventsResponse:
+        bookmark = pb.Bookmark(position=position, time=timestamp(now_us()))
+        return pb.WatchEventsResponse(bookmark=bookmark)
+
+
+def _too_slow(position: int) -> ResourceExhaustedError:
+    return ResourceExhaustedError(
+        "WATCH_TOO_SLOW",
+        f"the reader fell too far behind; go on after position {position}",
+        retry_after_seconds=0,
+        position=position,
+    )

@@ -1,0 +1,221 @@
+"""Every setting: its type, its default, its flag, its variable and its key in the file.
+
+A flag wins over the environment (`MODELKEEP_DATA`), that over the file (`data = "…"` in the TOML
+that `--config` or `MODELKEEP_CONFIG` names), that over the default. A bad value stops the start,
+and so does a name that is no setting. `docs/reference/configuration.md` is for people.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PREFIX = "MODELKEEP_"
+CONFIG = "config"
+CLIENT_VARIABLES = frozenset(
+    {"MODELKEEP_URL", "MODELKEEP_TOKEN", "MODELKEEP_CACHE", "MODELKEEP_DEBUG"}
+)
+
+# What Kubernetes sets in every container next to a service that is called modelkeep.
+_KUBERNETES = re.compile(r"MODELKEEP_(?:[A-Z0-9_]+_)?(?:SERVICE|PORT)(?:_[A-Z0-9_]+)?")
+
+Parse = Callable[[Any], Any]
+"""Reads a value as the command line, the environment or TOML has it; `ValueError` says why not."""
+
+
+class SettingError(Exception):
+    """A setting is wrong; the text is one line that names it and says what it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port; port 0 is any that is free."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text")
+    return value
+
+
+def _path(value: Any) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+def _address(value: Any) -> Address:
+    host, colon, port = _text(value).rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:50051")
+    return Address(host, int(port))
+
+
+def _address_or_off(value: Any) -> Address | None:
+    return None if value == "off" else _address(value)
+
+
+def _bool(value: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    known = words.get(str(value).lower())
+    if known is None:
+        raise ValueError("must be true or false")
+    return known
+
+
+def _between(lowest: float, highest: float, kind: Callable[[Any], Any]) -> Parse:
+    def parse(value: Any) -> Any:
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            number = None
+        if number is None or isinstance(value, bool) or not lowest <= number <= highest:
+            name = "whole number" if kind is int else "number"
+            raise ValueError(f"must be a {name} from {lowest:g} to {highest:g}")
+        return number
+
+    return parse
+
+
+def _one_of(*words: str) -> Parse:
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one setting is given.
+
+    Attributes:
+        parse: Reads its value.
+        default: As it would be written.
+        help: What it does, in a line.
+    """
+
+    parse: Parse
+    default: str
+    help: str
+
+
+SETTINGS = {
+    "data": Setting(_path, "./modelkeep-data", "The data folder; made where it is new."),
+    "listen": Setting(_address, "127.0.0.1:50051", "Where to serve gRPC."),
+    "metrics_listen": Setting(
+        _address_or_off, "127.0.0.1:50052", "Where to serve metrics to Prometheus, or off."
+    ),
+    "allow_open": Setting(
+        _bool, "false", "Serve addresses off this machine without asking who calls."
+    ),
+    "log_format": Setting(
+        _one_of("auto", "console", "json"), "auto", "auto is console on a terminal, else json."
+    ),
+    "log_level": Setting(
+        _one_of("debug", "info", "warning", "error"), "info", "The least that is logged."
+    ),
+    "max_unary_calls": Setting(
+        _between(1, 100_000, int), "256", "Calls of one answer under way at once."
+    ),
+    "max_uploads": Setting(_between(1, 1_000, int), "32", "Uploads under way at once."),
+    "max_downloads": Setting(
+        _between(1, 1_000, int), "32", "Downloads and other streamed answers under way at once."
+    ),
+    "max_watches": Setting(_between(1, 1_000_000, int), "10000", "Watches open at once."),
+    "idle_timeout_seconds": Setting(
+        _between(0.1, 3600, float), "60", "How long a stream may wait for its client."
+    ),
+    "drain_seconds": Setting(
+        _between(0, 30, float), "30", "How long calls under way may take to end at a stop."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the server was told; `given` names the settings that were not left to their default."""
+
+    data: Path
+    listen: Address
+    metrics_listen: Address | None
+    allow_open: bool
+    log_format: str
+    log_level: str
+    max_unary_calls: int
+    max_uploads: int
+    max_downloads: int
+    max_watches: int
+    idle_timeout_seconds: float
+    drain_seconds: float
+    given: frozenset[str]
+
+
+def load(flags: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from where they are given, or say in one line what is wrong."""
+    variables = _variables(environment)
+    sources: list[tuple[Mapping[str, Any], Callable[[str], str]]] = [
+        (flags, lambda name: f"--{name.replace('_', '-')}"),
+        (variables, lambda name: PREFIX + name.upper()),
+    ]
+    config = flags.get(CONFIG) or variables.get(CONFIG)
+    if config:
+        sources.append((_file(Path(config)), lambda name: f"{name} in {config}"))
+    values: dict[str, Any] = {}
+    for given, where in sources:
+        for name, value in given.items():
+            if name != CONFIG and name not in values:
+                values[name] = _parsed(name, value, where(name))
+    defaults = {name: setting.parse(setting.default) for name, setting in SETTINGS.items()}
+    return Settings(**(defaults | values), given=frozenset(values))
+
+
+def _parsed(name: str, value: Any, where: str) -> Any:
+    try:
+        return SETTINGS[name].parse(value)
+    except ValueError as problem:
+        raise SettingError(f"the setting {name} ({where}) is {value!r}; it {problem}") from None
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable in CLIENT_VARIABLES:
+            continue
+        if _KUBERNETES.fullmatch(variable):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in SETTINGS and name != CONFIG:
+            raise SettingError(f"{variable} is no setting; `modelkeep serve --help` lists them")
+        found[name] = value
+    return found
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise SettingError(f"can't read the configuration {path}: {problem}") from None
+    for name in found:
+        if name not in SETTINGS:
+            raise SettingError(f"{name!r} in {path} is no setting; see `modelkeep serve --help`")
+    return found

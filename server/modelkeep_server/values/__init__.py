@@ -1,0 +1,1 @@
+"""What things are: small values that every layer may use."""

@@ -1,0 +1,130 @@
+"""Where settings come from, and what is said of a wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from modelkeep_server.settings import SETTINGS, Address, SettingError, load
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = load({}, environment={})
+
+    assert settings.data == Path("modelkeep-data")
+    assert settings.listen == Address("127.0.0.1", 50051)
+    assert settings.allow_open is False
+    assert settings.given == frozenset()
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "modelkeep.toml"
+    config.write_text('max_uploads = 1\nmax_downloads = 1\nmax_watches = 1\nlog_level = "error"')
+    environment = {"MODELKEEP_MAX_UPLOADS": "2", "MODELKEEP_MAX_DOWNLOADS": "2"}
+
+    settings = load({"max_uploads": "3", "config": str(config)}, environment)
+
+    assert (settings.max_uploads, settings.max_downloads, settings.max_watches) == (3, 2, 1)
+    assert settings.log_level == "error"
+    assert settings.max_unary_calls == 256
+
+
+def test_the_environment_names_the_file_too(tmp_path: Path) -> None:
+    config = tmp_path / "modelkeep.toml"
+    config.write_text("allow_open = true\nidle_timeout_seconds = 1.5")
+
+    settings = load({}, {"MODELKEEP_CONFIG": str(config)})
+
+    assert settings.allow_open is True
+    assert settings.idle_timeout_seconds == 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("data", ""),
+        ("listen", "50051"),
+        ("listen", "127.0.0.1:"),
+        ("listen", "127.0.0.1:70000"),
+        ("metrics_listen", "no"),
+        ("allow_open", "maybe"),
+        ("log_format", "xml"),
+        ("log_level", "loud"),
+        ("max_unary_calls", "0"),
+        ("max_uploads", "1.5"),
+        ("max_downloads", "-1"),
+        ("max_watches", "many"),
+        ("idle_timeout_seconds", "nan"),
+        ("drain_seconds", "31"),
+    ],
+)
+def test_a_bad_value_stops_the_start_and_names_its_variable(name: str, value: str) -> None:
+    variable = f"MODELKEEP_{name.upper()}"
+
+    with pytest.raises(SettingError) as refused:
+        load({}, {variable: value})
+
+    assert f"the setting {name} ({variable}) is {value!r}; it must be" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_bad_flag_and_a_bad_key_are_named_too(tmp_path: Path) -> None:
+    config = tmp_path / "modelkeep.toml"
+    config.write_text("max_uploads = true")
+
+    with pytest.raises(SettingError, match=r"\(--listen\)"):
+        load({"listen": "x"}, {})
+    with pytest.raises(SettingError, match=r"\(max_uploads in .*modelkeep\.toml\)"):
+        load({"config": str(config)}, {})
+
+
+@pytest.mark.parametrize("text", ["uploads = 1", "[server]\nmax_uploads = 1"])
+def test_an_unknown_key_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "modelkeep.toml"
+    config.write_text(text)
+
+    with pytest.raises(SettingError, match="is no setting"):
+        load({"config": str(config)}, {})
+
+
+@pytest.mark.parametrize("content", [b"max_uploads =", b"\xff", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    config = tmp_path / "modelkeep.toml"
+    if content is not None:
+        config.write_bytes(content)
+
+    with pytest.raises(SettingError, match=str(config)):
+        load({"config": str(config)}, {})
+
+
+def test_an_unknown_variable_is_refused_by_name() -> None:
+    with pytest.raises(SettingError, match="MODELKEEP_MAX_UPLOAD is no setting"):
+        load({}, {"MODELKEEP_MAX_UPLOAD": "1"})
+
+
+def test_variables_of_the_client_and_of_kubernetes_are_left_alone() -> None:
+    foreign = {
+        "MODELKEEP_URL": "x",
+        "MODELKEEP_TOKEN": "x",
+        "MODELKEEP_CACHE": "x",
+        "MODELKEEP_PORT": "tcp://10.0.0.1:50051",
+        "MODELKEEP_PORT_50051_TCP_ADDR": "10.0.0.1",
+        "MODELKEEP_SERVICE_HOST": "10.0.0.1",
+        "MODELKEEP_SERVICE_PORT_GRPC": "50051",
+    }
+
+    assert load({}, foreign).given == frozenset()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
+def test_loopback_is_known(host: str) -> None:
+    assert load({"listen": f"{host}:1"}, {}).listen.is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "10.0.0.1", "127.evil.example", "example.org"])
+def test_what_is_not_loopback_is_known(host: str) -> None:
+    assert not load({"listen": f"{host}:1"}, {}).listen.is_loopback
+
+
+def test_every_default_is_right() -> None:
+    for name, setting in SETTINGS.items():
+        assert getattr(load({}, {}), name) == setting.parse(setting.default)
