@@ -60,10 +60,11 @@ class Cache:
         for folder in (self.parts, self.path / "tmp"):
             for path in folder.glob("*"):
                 try:
-                    age = time.time() - path.stat().st_mtime
+                    info = path.stat()
                 except FileNotFoundError:
                     continue
-                if age > _ABANDONED_SECONDS:
+                # A blob that is about to get its name has the mark as its time of modification.
+                if time.time() - max(info.st_mtime, info.st_atime) > _ABANDONED_SECONDS:
                     remove_tree(path)
 
     def _prune(self, max_size: int) -> builtins.list[CacheEntry]:

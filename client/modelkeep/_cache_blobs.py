@@ -38,10 +38,19 @@ class Blobs:
     def find(self, digest: str) -> Path | None:
         """Give the file of a blob that is here; one that isn't right is removed."""
         path = self.path(digest)
+        if not path.exists():
+            return None
         if is_right(path, digest):
             touch(path)
             return path
         self.drop(digest)
+        return None
+
+    def read(self, digest: str) -> bytes | None:
+        """Give the bytes of a blob that is here, unless someone takes it away just now."""
+        if (path := self.find(digest)) is not None:
+            with contextlib.suppress(FileNotFoundError):
+                return path.read_bytes()
         return None
 
     def add(self, digest: str, data: bytes) -> None:
@@ -71,9 +80,18 @@ class Blobs:
         move(part, self.path(digest))
 
     def drop(self, digest: str) -> None:
-        """Remove a blob that isn't right, where that may be done."""
+        """Remove a blob that isn't right, where that may be done.
+
+        It's looked at once more where nobody finds it: another process may have brought a right
+        one since.
+        """
+        path, aside = self.path(digest), self.temporary()
         with contextlib.suppress(OSError):
-            self.path(digest).unlink()
+            move(path, aside)
+            if _hashes_to(aside, digest):
+                move(aside, path)
+            else:
+                aside.unlink()
 
 
 def is_right(path: Path, digest: str) -> bool:
@@ -93,6 +111,14 @@ def is_right(path: Path, digest: str) -> bool:
         return True
     except OSError:  # unreadable, or not ours to mark
         return False
+    finally:
+        os.close(descriptor)
+
+
+def _hashes_to(path: Path, digest: str) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return hash_descriptor(descriptor) == digest
     finally:
         os.close(descriptor)
 

@@ -31,8 +31,8 @@ def read_manifest(wire: Wire, cache: Cache, version: Version) -> tuple[str, dict
 
     It's a blob of the cache too.
     """
-    if (kept := cache.blobs.find(version.digest)) is not None:
-        return kept.read_bytes().decode(), {}
+    if (kept := cache.blobs.read(version.digest)) is not None:
+        return kept.decode(), {}
     files = list(checked_files(wire, version))
     text = manifest_text((file.path, file.digest) for file in files)
     if digest_of(text.encode()) != version.digest:

@@ -16,6 +16,7 @@ from tests.running import RunningServer
 
 import modelkeep
 from modelkeep import Cache, Client
+from modelkeep._cache_blobs import mark
 from modelkeep._cache_claims import STALE_SECONDS, Claims, host
 
 MIB = 1 << 20
@@ -168,6 +169,29 @@ def test_what_killed_processes_left_is_swept_after_a_day(registry: Client, pulle
 
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_blob_that_is_about_to_get_its_name_is_not_swept(registry: Client) -> None:
+    part = registry.cache.parts / "aa.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(LARGE)
+    descriptor = os.open(part, os.O_RDWR)
+    mark(descriptor)
+    os.close(descriptor)
+
+    registry.cache.sweep()
+
+    assert part.read_bytes() == LARGE
+
+
+@pytest.mark.parametrize("data", [LARGE, SMALL], ids=["large", "small"])
+def test_a_right_blob_that_came_meanwhile_is_not_removed(
+    registry: Client, pulled: Path, data: bytes
+) -> None:
+    registry.cache.blobs.drop(_digest(data))
+
+    assert _blob(registry, data).read_bytes() == data
+    assert os.listdir(registry.cache.path / "tmp") == []
 
 
 PULL = """
