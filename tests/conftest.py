@@ -1,11 +1,17 @@
 """The real parts, as fixtures."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 from tests.running import RunningServer, run_server
+
+
+def pytest_configure() -> None:
+    """Let programs under test hear Ctrl-C: what is started in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

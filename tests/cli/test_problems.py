@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -160,15 +160,20 @@ def test_a_url_goes_before_or_after_the_command(
     assert offline("--url", server.address, "list").code == 0
 
 
-def start(server: RunningServer, *arguments: str) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def start(server: RunningServer, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     environment = os.environ | {"MODELKEEP_URL": server.address}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*MODELKEEP, *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_ctrl_c_stops_a_watch(server: RunningServer) -> None:
