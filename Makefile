@@ -8,12 +8,16 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 T ?= tests
 RUN := .venv/bin/python -m
+PYTEST := $(RUN) pytest -p tests.plugins.no_skips -p tests.plugins.tallies
+# Tests that measure time run by themselves. Of a narrow choice one group may be empty (5).
+EACH := -n auto --dist loadgroup -m
+OR_NONE := || [ $$? -eq 5 ]
 LAST_TAG := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 PROTOS := $(shell find proto -name '*.proto')
 # Inside .venv, so that it goes when that does.
 READY := .venv/.ready
 
-.PHONY: help setup gen check fix test demo bench image clean
+.PHONY: help setup gen check fix test test-long mutants demo bench image clean
 
 help: ## Print every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,7 +38,7 @@ gen: ## Make what is made from the contract: Python code, the page of errors
 check: setup ## Format, lint, types, layers, contract
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
-	$(RUN) mypy $(wildcard client/modelkeep server/modelkeep_server tests bench demo)
+	$(RUN) mypy $(wildcard client/modelkeep server/modelkeep_server tests tools bench demo)
 	.venv/bin/lint-imports
 	.venv/bin/buf format --diff --exit-code --path proto/modelkeep
 	.venv/bin/buf lint
@@ -47,7 +51,15 @@ fix: setup ## Repair what check can repair
 	.venv/bin/buf format --write --path proto/modelkeep
 
 test: setup ## Run the tests; T=tests/domain narrows
-	$(RUN) pytest -p tests.plugins.no_skips -n auto --dist loadgroup $(T)
+	$(PYTEST) $(EACH) "not alone" $(T) $(OR_NONE)
+	$(PYTEST) -m alone $(T) $(OR_NONE)
+
+test-long: setup ## Run the suites of rounds at full length: an hour or so
+	LONG=1 $(PYTEST) $(EACH) "rounds and not alone" $(T) $(OR_NONE)
+	LONG=1 $(PYTEST) -m "rounds and alone" $(T) $(OR_NONE)
+
+mutants: setup ## Show that each test of faults fails on a build with its fault; M=name for one
+	$(RUN) tools.mutants $(M)
 
 demo: setup ## Train, push, promote, pull and compare real models
 	$(RUN) demo

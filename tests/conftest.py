@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tests.rounds import Tally, tallying
 from tests.running import RunningServer, run_server
 
 
@@ -26,3 +27,10 @@ def channel(server: RunningServer) -> Iterator[grpc.Channel]:
     """A channel to `server`."""
     with grpc.insecure_channel(server.address) as channel:
         yield channel
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+    """Counts what a suite of rounds tried."""
+    with tallying(request) as counted:
+        yield counted

@@ -13,6 +13,7 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from tests.running import RunningServer
+from tools.mutants import Mutant, applies, mutants
 
 from modelkeep import errors
 from modelkeep.v1 import error_reason_pb2, options_pb2
@@ -159,3 +160,13 @@ def test_every_setting_is_a_flag_of_serve() -> None:
     serve: Any = importlib.import_module("modelkeep.cli.serve")
 
     assert set(inspect.signature(serve.serve).parameters) == {*SETTINGS, CONFIG}
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
+def test_a_mutant_applies_and_names_its_tests(mutant: Mutant) -> None:
+    assert mutant.what
+    assert mutant.caught_by
+    assert applies(mutant)
+    for test in mutant.caught_by:
+        file, _, name = test.partition("::")
+        assert f"def {name.partition('[')[0]}(" in Path(file).read_text()

@@ -1,0 +1,119 @@
+"""Shows that the tests of faults can fail: each mutant is a fault, and its test must see it.
+
+A mutant is `tests/mutants/NAME.patch`: a line `What: …`, a line `Caught by: …` (pytest's name of a
+test, or several, one a line), an empty line, and a diff of the product. Each is applied to a copy
+of the tree, never to the tree.
+
+    python -m tools.mutants [NAME…] [--check]
+
+`--check` only looks whether they still apply. Exit code 1: one does not apply, or was not caught.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PATCHES = ROOT / "tests" / "mutants"
+COPIED = ("client", "server", "tests", "tools", "bench", "proto", "pyproject.toml", "docs")
+PASSED = 0
+FAILED = 1  # pytest's exit code when a test failed, and not for another reason
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A fault, and the tests that must see it."""
+
+    name: str
+    what: str
+    caught_by: list[str]
+    patch: Path
+
+
+def mutants() -> list[Mutant]:
+    """List them all."""
+    return [_read(path) for path in sorted(PATCHES.glob("*.patch"))]
+
+
+def applies(mutant: Mutant) -> bool:
+    """Tell whether its lines are still those of the product."""
+    command = ["git", "apply", "--check", str(mutant.patch)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def caught(mutant: Mutant) -> bool:
+    """Tell whether each of its tests passes on a copy of the tree, and fails once that has it."""
+    with tempfile.TemporaryDirectory(prefix="modelkeep-mutant-") as folder:
+        tree = Path(folder)
+        for name in COPIED:
+            _copy(ROOT / name, tree / name)
+        if _test(tree, mutant.caught_by) != PASSED:
+            return False
+        subprocess.run(["git", "apply", str(mutant.patch)], cwd=tree, check=True)
+        return all(_test(tree, [test]) == FAILED for test in mutant.caught_by)
+
+
+def main() -> int:
+    """Try the mutants that were asked for, and print a line for each."""
+    names = [name for name in sys.argv[1:] if not name.startswith("-")]
+    only_check = "--check" in sys.argv[1:]
+    chosen = [mutant for mutant in mutants() if not names or mutant.name in names]
+    survivors = 0
+    for mutant in chosen:
+        started = time.monotonic()
+        verdict = "doesn't apply"
+        if applies(mutant):
+            verdict = "applies" if only_check else "caught" if caught(mutant) else "SURVIVED"
+        survivors += verdict not in ("applies", "caught")
+        seconds = time.monotonic() - started
+        print(f"{verdict:<14}{seconds:>5.0f} s  {mutant.name}: {mutant.what}", flush=True)
+        for test in mutant.caught_by:
+            print(f"{'':<23}{test}", flush=True)
+    print(f"{len(chosen) - survivors} of {len(chosen)} mutants {_did(only_check)}")
+    return 1 if survivors or not chosen else 0
+
+
+def _did(only_check: bool) -> str:
+    return "apply" if only_check else "caught"
+
+
+def _read(path: Path) -> Mutant:
+    what, caught_by = "", []
+    for line in path.read_text().splitlines():
+        key, _, value = line.partition(": ")
+        if not line:
+            break
+        if key == "What":
+            what = value
+        elif key == "Caught by":
+            caught_by.append(value)
+    return Mutant(path.stem, what, caught_by, path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        ignored = shutil.ignore_patterns("__pycache__", "results")
+        shutil.copytree(source, target, ignore=ignored)
+    else:
+        shutil.copy(source, target)
+
+
+def _test(tree: Path, tests: list[str]) -> int:
+    paths = [str(tree), str(tree / "client"), str(tree / "server")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    run = subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
+    if run.returncode not in (PASSED, FAILED):
+        print(run.stdout[-2000:], run.stderr[-2000:], sep="\n")
+    return run.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
