@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -43,6 +44,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def serving(tmp_path: Path, environment: dict[str, str]) -> Iterator[None]:
     """The story's server: with no configuration, so on the default port."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 50051)) == 0:
+            pytest.fail("README's story needs port 50051, and something else listens there")
     (tmp_path / "server").mkdir()
     command = blocks()[0].splitlines()[-1].split()
     process = subprocess.Popen(
@@ -53,7 +57,7 @@ def serving(tmp_path: Path, environment: dict[str, str]) -> Iterator[None]:
         for _ in range(100):
             if subprocess.run(health, env=environment, capture_output=True).returncode == 0:
                 break
-            assert process.poll() is None, "the server did not start; is port 50051 taken?"
+            assert process.poll() is None, "the server did not start"
             time.sleep(0.1)
         yield
     finally:

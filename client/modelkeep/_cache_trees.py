@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelkeep._cache_blobs import Blobs, is_right
+from modelkeep._cache_blobs import LARGE, Blobs, is_right, mark
 from modelkeep._disk import copy, create, files_below, move, remove_tree
 
 Entries = Sequence[tuple[str, str]]
@@ -77,7 +77,8 @@ class Trees:
         try:
             info = os.fstat(source)
             copy(source, made, info.st_size)
-            os.utime(made, ns=(info.st_atime_ns, info.st_mtime_ns))
+            if info.st_size >= LARGE:
+                mark(made)
         finally:
             os.close(made)
             os.close(source)

@@ -9,6 +9,7 @@
 """
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,12 +76,18 @@ class Place:
                     remove_tree(self.dest / name)
             for name in os.listdir(built):
                 os.rename(built / name, self.dest / name)
-        elif os.path.lexists(self.dest):
-            if self.dest.is_dir():
-                built.chmod(self.dest.stat().st_mode & 0o7777)
+            return
+        if self.dest.is_dir():
+            built.chmod(self.dest.stat().st_mode & 0o7777)
+        if force and os.path.lexists(self.dest):
             exchange(built, self.dest)
-        else:
-            os.rename(built, self.dest)
+            return
+        try:
+            os.rename(built, self.dest)  # refused by the system where something came meanwhile
+        except OSError as problem:
+            if problem.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise self.refusal() from problem
+            raise
 
     def check(self, force: bool) -> None:
         """Refuse a place where something else is, unless it may be replaced."""

@@ -90,6 +90,28 @@ def test_a_damaged_blob_never_reaches_a_folder(
     assert content(registry.pull("churn", tmp_path / "dest")) == before
 
 
+def test_a_tree_of_copies_is_on_the_disk_before_it_is_trusted(
+    registry: Client, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.push("churn", folder("out", {"large": LARGE}))
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "no links here")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "link", no_links)
+
+    file = registry.pull("churn") / "large"
+
+    assert {file.stat().st_ino, _blob(registry, LARGE).stat().st_ino} <= synced
+
+
 def test_a_tree_with_other_files_is_made_anew(registry: Client, pulled: Path) -> None:
     before = content(pulled)
     (pulled / "mine").write_bytes(b"mine")

@@ -11,6 +11,7 @@ from tests.client.conftest import Folder, content
 
 import modelkeep
 from modelkeep import Client, FailedPreconditionError
+from modelkeep._place import Place
 
 FILES = {"model.bin": os.urandom(3_000_000), "conf/a.json": b"{}", "conf/b": b"", "same": b"{}"}
 
@@ -119,6 +120,50 @@ def test_an_empty_folder_is_filled(
 
     assert content(dest) == FILES
     assert dest.stat().st_mode & 0o777 == 0o750
+
+
+def test_what_comes_into_an_empty_folder_meanwhile_stays(
+    registry: Client, pushed: modelkeep.Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    check = Place.check
+
+    def then_someone_writes(place: Place, force: bool) -> None:
+        check(place, force)
+        (dest / "mine").write_text("mine")
+
+    monkeypatch.setattr(Place, "check", then_someone_writes)
+
+    with pytest.raises(FailedPreconditionError) as refused:
+        registry.pull(pushed, dest)
+
+    assert refused.value.reason == "DEST_NOT_EMPTY"
+    assert content(dest) == {"mine": b"mine"}
+
+
+def test_a_folder_is_on_the_disk_before_it_has_its_name(
+    registry: Client, pushed: modelkeep.Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int | str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        steps.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def renamed(source: Path, target: Path) -> None:
+        rename(source, target)
+        if target == tmp_path / "dest":
+            steps.append("renamed")
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+
+    dest = registry.pull(pushed, tmp_path / "dest")
+
+    assert steps[-1] == "renamed"
+    assert {path.stat().st_ino for path in (dest, *dest.rglob("*"))} <= set(steps[:-1])
 
 
 def test_the_current_folder_is_filled_and_stays_the_same(

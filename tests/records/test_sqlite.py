@@ -272,6 +272,26 @@ def test_a_database_that_failed_stops_and_says_so_once(tmp_path: Path) -> None:
     database.close()
 
 
+def test_nobody_waits_for_a_writer_that_met_the_unforeseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _create(tmp_path / "db")
+    told: list[str] = []
+    database = SqliteDatabaseFile(tmp_path / "db", told.append)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(database, "_attempt", fail)
+
+    for key in ("a", "b"):
+        with pytest.raises(UnavailableError) as failed:
+            database.submit(_add(key)).result(timeout=10)
+        assert failed.value.reason == "STORAGE_FAILED"
+    assert len(told) == 1
+    database.close()
+
+
 def test_closing_finishes_what_is_queued(tmp_path: Path) -> None:
     _create(tmp_path / "db")
     database = SqliteDatabaseFile(tmp_path / "db", pytest.fail)

@@ -168,8 +168,10 @@ def test_one_call_too_many_is_refused_with_when_to_retry() -> None:
     toys = run_edge((descriptor(), ToyService()), capacity=Capacity(unary_calls=2))
     with toys as running, grpc.insecure_channel(running.address) as channel:
         toy = ToyClient(channel)
-        busy = [toy.call("Sleep").future(b"\x0a\x030.4") for _ in range(2)]
-        time.sleep(0.1)
+        busy = [toy.call("Sleep").future(b"\x0a\x031.5") for _ in range(2)]
+        _until(
+            lambda: running.figure("modelkeep_calls_running", method="toy.ToyService/Sleep") == 2
+        )
 
         with pytest.raises(grpc.RpcError) as refused:
             toy.unary("Echo")
@@ -179,7 +181,7 @@ def test_one_call_too_many_is_refused_with_when_to_retry() -> None:
         assert info_of(refused.value).metadata["limit"] == "2"
         assert running.figure("modelkeep_refused_calls_total", kind="unary") == 1
         for call in busy:
-            call.result(timeout=2)
+            call.result(timeout=20)
         assert toy.unary("Echo", "now") == "now"
 
 

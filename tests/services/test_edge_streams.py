@@ -93,7 +93,7 @@ def test_an_idle_upload_is_ended_and_lets_go(service: ToyService, toy: ToyClient
 
     assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert info_of(refused.value).reason == "IDLE_TIMEOUT"
-    assert 0.9 < time.monotonic() - started < 2
+    assert 0.9 < time.monotonic() - started < 10
     assert service.closed_in[0].startswith("upload")
 
 
@@ -164,6 +164,7 @@ def test_a_watch_is_not_idle_and_has_no_thread(service: ToyService, toy: ToyClie
     _until(lambda: service.closed_in == ["server"])
 
 
+@pytest.mark.alone
 def test_many_idle_uploads_leave_others_alone() -> None:
     with run_edge((descriptor(), ToyService()), capacity=Capacity(uploads=32)) as running:
         channels = [grpc.insecure_channel(running.address, [("c", n)]) for n in range(4)]

@@ -4,12 +4,15 @@ import random
 from dataclasses import dataclass, field
 
 import grpc
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from tests.services.wire import Registry, refused, status
 
 from modelkeep.v1 import event_pb2, version_pb2
 from modelkeep.v1 import version_service_pb2 as pb
-from modelkeep.v1.asset_service_pb2 import DeleteAssetRequest
+from modelkeep.v1.asset_service_pb2 import DeleteAssetRequest, UndeleteAssetRequest
+from modelkeep_server.domain import resolve
+from modelkeep_server.records import clock
 
 ALIASES = ("champion", "production", "shadow")
 STAGES = {
@@ -178,15 +181,53 @@ def test_a_deleted_version_was_deleted_when_it_was(registry: Registry) -> None:
     assert found[1].delete_time == first.delete_time == times[1]
 
 
-def test_no_later_event_comes_before_a_time_that_was_answered(registry: Registry) -> None:
-    registry.create(aliases=["champion"])
-    registry.create()
+class _Clock:
+    """The machine's clock, set by hand; in microseconds since 1970 UTC."""
+
+    def __init__(self) -> None:
+        self.now = clock.now_us() + 1_000_000
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    """The clock of the server of `alone`."""
+    hands = _Clock()
+    for module in (clock, resolve):
+        monkeypatch.setattr(module, "now_us", lambda: hands.now)
+    return hands
+
+
+@pytest.fixture
+def alone(channel: grpc.Channel) -> Registry:
+    """A registry that no other test speaks to, since its clock is set."""
+    return Registry(channel, "default")
+
+
+def test_no_later_event_comes_before_a_time_that_was_answered(
+    alone: Registry, hands: _Clock
+) -> None:
+    alone.create(aliases=["champion"])
+    alone.create()
     for number in (2, 1, 2, 1):
+        hands.now += 1_000
         time = Timestamp()
-        time.GetCurrentTime()
-        answer = _as_of(registry, "@champion", time)
-        registry.set_alias("champion", number)
-        assert _as_of(registry, "@champion", time) == answer
+        time.FromMicroseconds(hands.now)
+        answer = _as_of(alone, "@champion", time)
+        hands.now -= 500
+        alone.set_alias("champion", number)
+        hands.now += 10_000
+        assert _as_of(alone, "@champion", time) == answer
+
+
+def test_each_event_is_later_than_the_one_before(alone: Registry, hands: _Clock) -> None:
+    alone.create(aliases=["champion"])
+    for number in (2, 1, 2):
+        alone.create()
+        alone.set_alias("champion", number)
+
+    times = [event.log_time.ToMicroseconds() for event in alone.log()]
+
+    assert times == sorted(set(times))
 
 
 def test_a_deleted_assets_past_is_told_up_to_its_deletion(registry: Registry) -> None:
@@ -203,3 +244,18 @@ def test_a_deleted_assets_past_is_told_up_to_its_deletion(registry: Registry) ->
     assert len(moves.alias_changes) == 2
     with refused("FAILED_PRECONDITION", "ASSET_DELETED"):
         registry.versions.GetVersion(pb.GetVersionRequest(name=name, as_of_time=deleted))
+
+
+def test_an_undeleted_asset_was_deleted_when_it_was(registry: Registry) -> None:
+    registry.create()
+    for _ in range(2):
+        registry.assets.DeleteAsset(DeleteAssetRequest(name=registry.asset()))
+        registry.assets.UndeleteAsset(UndeleteAssetRequest(name=registry.asset()))
+    created, *others = [event.log_time for event in registry.log(registry.asset())]
+
+    assert _as_of(registry, "latest", created) is not None
+    for deleted, undeleted in zip(others[::2], others[1::2], strict=True):
+        name = registry.version("latest")
+        with refused("FAILED_PRECONDITION", "ASSET_DELETED"):
+            registry.versions.GetVersion(pb.GetVersionRequest(name=name, as_of_time=deleted))
+        assert _as_of(registry, "latest", undeleted) is not None

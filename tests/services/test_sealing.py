@@ -15,6 +15,7 @@ from tests.services.wire import SECONDS, Registry, digest, manifest, refused
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep.v1 import operation_service_pb2, version_service_pb2
 from modelkeep_server.domain import sealing as domain
+from modelkeep_server.records.sealing import Seal
 
 FILES = [uuid.uuid4().bytes for _ in range(10)]
 NAMES = [digest(file) for file in FILES]
@@ -95,13 +96,23 @@ def test_two_hundred_thousand_files_are_a_version(registry: Registry) -> None:
     ]
 
 
-def test_two_do_not_seal_one_manifest(registry: Registry) -> None:
-    text = _sent(registry, _large(20_000))
+def test_two_do_not_seal_one_manifest(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = _sent(registry, _large(5_000))
+    refusals = threading.Event()
+    describe = domain.operation
+
+    def held(seal: Seal) -> Operation:
+        if seal.checked_files > domain.BATCH:
+            refusals.wait(timeout=20)
+        return describe(seal)
+
+    monkeypatch.setattr(domain, "operation", held)
     first = _seal(registry, text)
     next(first)
 
     with refused("ABORTED", "SEAL_IN_PROGRESS") as refusal:
         list(_seal(registry, text))
+    refusals.set()
 
     assert refusal.metadata == {"digest": digest(text)}
     assert refusal.retry_seconds is not None
@@ -129,11 +140,11 @@ def test_a_seal_that_was_broken_off_goes_on_where_it_was(registry: Registry) -> 
 
 
 def test_a_seal_goes_on_after_a_kill(tmp_path: Path) -> None:
-    text = _large(30_000)
+    text = _large(100_000)
     with serving(tmp_path / "data") as server, registry_of(server) as registry:
         _sent(registry, text)
         seal = _seal(registry, text)
-        reached = max(_progress(next(seal))[0] for _ in range(3))
+        reached = _progress(next(seal))[0]
         server.kill()
         seal.cancel()
 
@@ -143,7 +154,7 @@ def test_a_seal_goes_on_after_a_kill(tmp_path: Path) -> None:
         operations = list(_seal(registry, text))
 
         assert _progress(operations[0])[0] > reached
-        assert registry.create(files=digest(text)).record.file_count == 30_000
+        assert registry.create(files=digest(text)).record.file_count == 100_000
 
 
 def test_seals_at_once_end_in_one(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,14 +38,19 @@ def _until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def _staged(data: Path, name: str) -> Path | None:
-    """Find the file of a part, once there is one."""
+def _row(data: Path, name: str) -> tuple[str, int] | None:
+    """Give a part's key and its fence, once there is one."""
     with closing(apsw.Connection(str(data / "modelkeep.db"))) as connection:
-        row = connection.execute(
-            "SELECT key FROM staged_part WHERE digest = ?",
+        return connection.execute(
+            "SELECT key, fence FROM staged_part WHERE digest = ?",
             (bytes.fromhex(name.removeprefix("sha256:")),),
         ).fetchone()
-    return data / "staging" / str(row[0]) if row else None
+
+
+def _staged(data: Path, name: str) -> Path | None:
+    """Find the file of a part, once there is one."""
+    row = _row(data, name)
+    return data / "staging" / row[0] if row else None
 
 
 def _has(data: Path, name: str, size: int) -> bool:
@@ -220,7 +225,9 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> float:
     return 0.25
 
 
-def test_a_silent_upload_is_taken_over(registry: Registry, short_leases: float) -> None:
+def test_a_silent_upload_is_taken_over(
+    registry: Registry, shared: RunningServer, short_leases: float
+) -> None:
     data = _data(3 * MIB)
     silent = registry.stream()
     silent.send(header(registry.name, digest(data), len(data)), chunk(data[:MIB]))
@@ -228,7 +235,7 @@ def test_a_silent_upload_is_taken_over(registry: Registry, short_leases: float) 
 
     other = registry.stream()
     other.send(header(registry.name, digest(data), len(data)), chunk(data[:MIB]))
-    time.sleep(0.05)
+    _until(lambda: (_row(shared.data, digest(data)) or ("", 0))[1] == 2)
     silent.send(chunk(data[MIB : 2 * MIB]))
     with refused("ABORTED", "UPLOAD_LEASE_LOST") as refusal:
         silent.answers()
@@ -245,14 +252,14 @@ def test_an_upload_that_goes_on_keeps_its_lease(
 ) -> None:
     from modelkeep_server.domain import uploads
 
-    monkeypatch.setattr(staging, "LEASE_US", 400_000)
+    monkeypatch.setattr(staging, "LEASE_US", 1_500_000)
     monkeypatch.setattr(uploads, "_RENEW_SECONDS", 0.05)
     data = _data(MIB)
     stream = registry.stream()
     stream.send(header(registry.name, digest(data), len(data)))
     for start in range(0, MIB, MIB // 8):
         stream.send(chunk(data[start : start + MIB // 8]))
-        time.sleep(0.1)
+        time.sleep(0.3)
         if start < MIB // 8 * 7:
             with refused("ABORTED", "UPLOAD_IN_PROGRESS"):
                 registry.upload([header(registry.name, digest(data), len(data))])

@@ -124,10 +124,14 @@ def live(session: Session, name: AssetName) -> StoredAsset:
     """Find an asset that is not deleted, or refuse."""
     stored = get(session, name)
     if stored.deleted_us is not None:
-        raise FailedPreconditionError(
-            "ASSET_DELETED", f"{name} is deleted; undelete it first", resource=name
-        )
+        raise deleted(stored.resource)
     return stored
+
+
+def deleted(name: str, when: str = "") -> FailedPreconditionError:
+    """Say that an asset is deleted, or was as of a time."""
+    why = f"{name} was deleted{when}" if when else f"{name} is deleted; undelete it first"
+    return FailedPreconditionError("ASSET_DELETED", why, resource=name)
 
 
 def undelete_period_us(session: Session, name: AssetName) -> int:

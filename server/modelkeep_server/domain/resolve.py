@@ -53,8 +53,9 @@ def version_as_of(records: Records, selector: VersionSelector, time_us: int) -> 
     records.settle(time_us)
     session = records.read()
     asset = assets.get(session, selector.parent)
-    if asset.deleted_us is not None and asset.deleted_us <= time_us:
-        assets.live(session, selector.parent)
+    if history.asset_deleted(session, asset.id, time_us):
+        when = f" as of {timestamp(time_us).ToJsonString()}"
+        raise assets.deleted(asset.resource, when)
     version_id = _find_then(session, asset.id, selector, time_us)
     stored = versions.by_id(session, version_id) if version_id else None
     then = history.life(session, asset.id, stored.number, time_us) if stored else None

@@ -8,11 +8,11 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 
-from modelkeep.errors import AbortedError, InvalidArgumentError
+from modelkeep.errors import AbortedError, Error, InvalidArgumentError
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, Checksums, StagedBlob
 from modelkeep_server.domain.possession import check_parent
@@ -147,10 +147,21 @@ class Upload:
             self._staged = fresh
         else:
             fresh.discard()
-            self._staged = self._store.stage(self._part.key)
+            self._staged = self._reopened(self._part)
             if self._staged.size < header.offset:
                 raise _wrong_offset(header, self._staged.size)
             self._staged.truncate(header.offset)
+
+    def _reopened(self, part: Part) -> StagedBlob:
+        try:
+            return self._store.stage(part.key)
+        except BaseException:
+            # Nobody holds it, so the next try need not wait for the lease to end.
+            with suppress(Error):
+                self._records.bookkeep(
+                    lambda tx: staging.keep(tx, part, part.durable_size, now_us(), 0)
+                )
+            raise
 
     def _rehash(self) -> Iterator[pb.BlobProgress]:
         if self._staged is None or not self.header.offset:
@@ -184,7 +195,8 @@ class Upload:
             return self._durable
         with self._lease_checked():
             durable = staged.flush()
-        self._note(part, durable)
+        now = now_us()
+        self._check_ours(lambda tx: staging.keep(tx, part, durable, now, now + staging.LEASE_US))
         return durable
 
     @contextmanager
@@ -196,15 +208,15 @@ class Upload:
             raise _lease_lost(self.header.digest) from lost
 
     def _renew_lease(self) -> None:
-        if self._part is not None and time.monotonic() - self._renewed > _RENEW_SECONDS:
+        part = self._part
+        if part is not None and time.monotonic() - self._renewed > _RENEW_SECONDS:
             self._renewed = time.monotonic()
-            self._note(self._part, self._durable)
+            now = now_us()
+            # Not what is durable: a flush in its own thread may just have noted more.
+            self._check_ours(lambda tx: staging.renew(tx, part, now, now + staging.LEASE_US))
 
-    def _note(self, part: Part, durable: int) -> None:
-        now = now_us()
-        lease_us = now + staging.LEASE_US
-        ours = self._records.bookkeep(lambda tx: staging.keep(tx, part, durable, now, lease_us))
-        if not ours:
+    def _check_ours(self, note: Callable[[Session], bool]) -> None:
+        if not self._records.bookkeep(note):
             raise _lease_lost(self.header.digest)
 
     def _finish(self) -> Iterator[pb.BlobProgress]:

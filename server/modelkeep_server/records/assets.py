@@ -15,7 +15,7 @@ from modelkeep_server.records.encode import (
 )
 from modelkeep_server.records.namespaces import StoredNamespace
 from modelkeep_server.records.sql import Session, Statement, bind
-from modelkeep_server.records.tables import Asset
+from modelkeep_server.records.tables import Asset, AssetMove
 from modelkeep_server.records.transaction import Transaction, etag
 
 _COLUMNS = (
@@ -63,6 +63,14 @@ _PUT = Statement(
 )
 _TAKE_NUMBER = Statement(
     lambda: Asset.update(next_number=Asset.next_number + 1).where(Asset.id == bind("id"))
+)
+_MOVE = Statement(
+    lambda: AssetMove.insert(
+        asset=bind("asset"),
+        position=bind("position"),
+        deleted=bind("deleted"),
+        log_us=bind("log_us"),
+    )
 )
 _COUNT = Statement(
     lambda: Asset.update(
@@ -169,6 +177,10 @@ def put(tx: Transaction, stored: StoredAsset, asset: asset_pb2.Asset) -> None:
         message=message,
     )
     tx.note(asset.name, revision, asset_pb2.Asset, stored.message, message)
+    if deleted != (stored.deleted_us is not None):
+        tx.session.run(
+            _MOVE, asset=stored.id, position=tx.position, deleted=deleted, log_us=tx.time_us
+        )
 
 
 def take_number(tx: Transaction, stored: StoredAsset) -> int:

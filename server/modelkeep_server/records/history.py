@@ -1,11 +1,11 @@
-"""What was when: the moves of stages and aliases, asked as of a time."""
+"""What was when: the moves of stages, aliases and assets, asked as of a time."""
 
 from dataclasses import dataclass
 
 from peewee import Query, Select, fn
 
 from modelkeep_server.records.sql import Session, Statement, bind
-from modelkeep_server.records.tables import AliasMove, StageMove, Version
+from modelkeep_server.records.tables import AliasMove, AssetMove, StageMove, Version
 
 _NUMBER = Statement(
     lambda: Version.select(Version.id).where(
@@ -21,6 +21,14 @@ _ALIAS = Statement(
             & (AliasMove.log_us <= bind("time_us"))
         )
         .order_by(AliasMove.position.desc())
+        .limit(1)
+    )
+)
+_ASSET = Statement(
+    lambda: (
+        AssetMove.select(AssetMove.deleted)
+        .where((AssetMove.asset == bind("asset")) & (AssetMove.log_us <= bind("time_us")))
+        .order_by(AssetMove.position.desc())
         .limit(1)
     )
 )
@@ -97,6 +105,12 @@ def _highest(*where: object) -> Query:
 _LATEST = Statement(lambda: _highest(StageMove.stage != 0))
 _IN_STAGE = Statement(lambda: _highest(StageMove.stage == bind("stage")))
 _OF_DIGEST = Statement(lambda: _highest(StageMove.stage != 0, Version.digest == bind("digest")))
+
+
+def asset_deleted(session: Session, asset_id: int, time_us: int) -> bool:
+    """Tell whether an asset was deleted."""
+    row = session.row(_ASSET, asset=asset_id, time_us=time_us)
+    return bool(row and row[0])
 
 
 def number(session: Session, asset_id: int, number: int) -> int | None:

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -156,7 +157,11 @@ class SqliteDatabaseFile:
     def _write(self) -> None:
         session = SqliteSession(self._writer)
         while jobs := self._next_batch():
-            self._commit(session, jobs)
+            try:
+                self._commit(session, jobs)
+            except BaseException as fault:  # else this thread ends, and everyone waits for it
+                self._stop(fault)
+                _fail(jobs, self._failure)
             for job in jobs:
                 job.settle()
 
@@ -197,9 +202,9 @@ class SqliteDatabaseFile:
             for job in jobs:
                 self._commit(session, [job])
         except apsw.Error as error:
-            _rollback(session.connection)
             self._stop(error)
             _fail(jobs, self._failure)
+            _rollback(session.connection)
 
     def _attempt(self, connection: apsw.Connection, session: Session, job: _Job) -> bool:
         """Run one in its savepoint; answer whether the transaction still lives."""
@@ -221,7 +226,9 @@ class SqliteDatabaseFile:
             connection.execute("RELEASE job")
         return True
 
-    def _stop(self, error: apsw.Error) -> None:
+    def _stop(self, error: BaseException) -> None:
+        if self._failure is not None:
+            return
         self._failure = UnavailableError(
             "STORAGE_FAILED",
             "the database failed, so the server stops; whether this write was made is known "
@@ -258,8 +265,10 @@ def check_library() -> None:
 
 
 def _rollback(connection: apsw.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
+    # Where even that fails, SQLite rolls back when the file is opened next.
+    with suppress(apsw.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _fail(jobs: Sequence[_Job], error: Error | None) -> None:

@@ -60,6 +60,11 @@ _KEEP = Statement(
         durable_size=bind("durable_size"), lease_us=bind("lease_us"), changed_us=bind("now_us")
     ).where((StagedPart.id == bind("id")) & (StagedPart.fence == bind("fence")))
 )
+_RENEW = Statement(
+    lambda: StagedPart.update(lease_us=bind("lease_us"), changed_us=bind("now_us")).where(
+        (StagedPart.id == bind("id")) & (StagedPart.fence == bind("fence"))
+    )
+)
 _DROP = Statement(
     lambda: StagedPart.delete().where(
         (StagedPart.id == bind("id")) & (StagedPart.fence == bind("fence"))
@@ -136,6 +141,11 @@ def keep(session: Session, part: Part, durable_size: int, now_us: int, lease_us:
         now_us=now_us,
     )
     return changed == 1
+
+
+def renew(session: Session, part: Part, now_us: int, lease_us: int) -> bool:
+    """Note until when the lease lasts, and nothing else; answer whether it was still ours."""
+    return session.run(_RENEW, id=part.id, fence=part.fence, lease_us=lease_us, now_us=now_us) == 1
 
 
 def drop(session: Session, part: Part) -> bool:

@@ -260,6 +260,19 @@ class StageMove(Table):
         without_rowid = True
 
 
+class AssetMove(Table):
+    """An asset's deletion, or the end of one."""
+
+    asset = ForeignKeyField(Asset, index=False)
+    position = BigIntegerField()
+    deleted = BooleanField()
+    log_us = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("asset", "position")
+        without_rowid = True
+
+
 class Event(Table):
     """An entry of the log: the leaf's stored bytes and their hash."""
 
@@ -316,6 +329,7 @@ TABLES: tuple[type[Table], ...] = (
     Alias,
     AliasMove,
     StageMove,
+    AssetMove,
     Event,
     EventBody,
     EventScope,

@@ -213,6 +213,17 @@ class StageMove(Table):
         without_rowid = True
 
 
+class AssetMove(Table):
+    asset = ForeignKeyField(Asset, index=False)
+    position = BigIntegerField()
+    deleted = BooleanField()
+    log_us = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("asset", "position")
+        without_rowid = True
+
+
 class Event(Table):
     position = BigIntegerField(primary_key=True)
     event_id = TextField(unique=True)
@@ -263,6 +274,7 @@ TABLES: tuple[type[Table], ...] = (
     Alias,
     AliasMove,
     StageMove,
+    AssetMove,
     Event,
     EventBody,
     EventScope,
