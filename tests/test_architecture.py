@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.api import annotations_pb2
-from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+from google.api import annotations_pb2, field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
 from tests.running import RunningServer
 from tools.mutants import Mutant, applies, mutants
 
@@ -160,6 +160,28 @@ def test_every_setting_is_a_flag_of_serve() -> None:
     serve: Any = importlib.import_module("modelkeep.cli.serve")
 
     assert set(inspect.signature(serve.serve).parameters) == {*SETTINGS, CONFIG}
+
+
+def _messages(file: FileDescriptor) -> Iterator[Descriptor]:
+    for message in file.message_types_by_name.values():
+        yield message
+        yield from (inner for inner in message.nested_types if not inner.GetOptions().map_entry)
+
+
+def test_every_field_of_a_request_or_resource_says_how_it_behaves() -> None:
+    """Of a response's fields, and of those of a oneof, there is nothing to say."""
+    silent = [
+        field.full_name
+        for file in _files()
+        if not file.name.endswith("/options.proto")
+        for message in _messages(file)
+        if not message.name.endswith(("Response", "Metadata"))
+        for field in message.fields
+        if not field.containing_oneof
+        and not field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    ]
+
+    assert silent == []
 
 
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)

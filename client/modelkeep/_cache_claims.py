@@ -71,7 +71,7 @@ class Claims:
         aside = path.with_name(f"{path.name}.{token()}")
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, aside)
-            if aside.stat().st_ino != found.st_ino:  # someone was faster, and it's held again
+            if _identity(aside.stat()) != _identity(found):  # someone was faster; it's held again
                 with contextlib.suppress(FileExistsError):
                     os.link(aside, path)
                 part = ""
@@ -109,6 +109,11 @@ class Claims:
             for path in list(self._held.values()):
                 with contextlib.suppress(OSError):
                     os.utime(path)
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    # A number alone says little: a file system may give it to the next file at once.
+    return state.st_ino, state.st_mtime_ns
 
 
 def host() -> str:

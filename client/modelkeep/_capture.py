@@ -5,6 +5,7 @@ options that are named like secrets.
 """
 
 import contextlib
+import json
 import os
 import platform
 import re
@@ -102,7 +103,7 @@ def environment() -> Environment:
 
 
 def _packages() -> Iterator[Package]:
-    """Read names and versions off the folders of metadata: opening 300 of them takes too long."""
+    """Read names and versions off the folders' names: to read 300 METADATA files takes too long."""
     seen = set()
     for folder in sys.path:
         with contextlib.suppress(OSError):
@@ -111,7 +112,22 @@ def _packages() -> Iterator[Package]:
                     name = re.sub(r"[-_.]+", "-", match["name"]).lower()
                     if name not in seen:  # the first on the path is the one that's imported
                         seen.add(name)
-                        yield Package(name, match["version"])
+                        hashes = _hashes(os.path.join(folder, entry, "direct_url.json"))
+                        yield Package(name, match["version"], hashes)
+
+
+def _hashes(path: str) -> tuple[str, ...]:
+    """Give the hashes of the archive that a package was installed from, where pip noted them.
+
+    It does so for what was installed from an address or a file (PEP 610); packages of an index
+    leave no hash behind.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            hashes = json.load(file)["archive_info"]["hashes"]
+        return tuple(sorted(f"{algorithm}:{value}" for algorithm, value in hashes.items()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
 
 
 def hardware(accelerators: tuple[str, ...]) -> Hardware:

@@ -299,6 +299,24 @@ def test_a_claim_that_cannot_be_read_is_stale_like_any_other(tmp_path: Path, tex
     claims.close()
 
 
+def test_a_claim_that_another_took_over_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = _claim(tmp_path, age=STALE_SECONDS + 1, host="elsewhere")
+    look = Claims._look
+
+    def then_another_is_faster(claims: Claims, path: Path) -> object:
+        seen = look(claims, path)
+        monkeypatch.undo()
+        assert Claims(tmp_path).take("sha256:aa", "theirs") == ""
+        return seen
+
+    monkeypatch.setattr(Claims, "_look", then_another_is_faster)
+
+    assert Claims(tmp_path).take("sha256:aa", "mine") is None
+    assert json.loads(claim.read_text())["part"] == "theirs"
+
+
 def test_a_claim_is_touched_while_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

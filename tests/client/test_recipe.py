@@ -1,5 +1,6 @@
 """What a recipe finds out by itself, and what it never tells."""
 
+import json
 import subprocess
 import sys
 import time
@@ -97,6 +98,25 @@ def test_accelerators_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert hardware.cpu_count >= 1
     assert hardware.memory > 1 << 28
     assert hardware.architecture
+
+
+def test_a_package_installed_from_an_archive_has_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = {"url": "file:///a.whl", "archive_info": {"hashes": {"sha256": "ab12"}}}
+    for name, noted in {
+        "hashed": json.dumps(archive),
+        "odd": "[",
+        "linked": '{"dir_info": {}}',
+    }.items():
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "direct_url.json").write_text(noted)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    found = {package.name: package.hashes for package in _capture.environment().packages}
+
+    assert (found["hashed"], found["odd"], found["linked"]) == (("sha256:ab12",), (), ())
 
 
 def test_packages_are_those_that_are_installed() -> None:

@@ -18,7 +18,11 @@ class Clock:
         return max(now_us(), self._last_us + 1)
 
     def reach(self, time_us: int) -> None:
-        """Let every later event be later than this."""
+        """Let every later event be later than this.
+
+        Also before the commit: the next of the same batch must be later still, and that a time is
+        left out where the batch fails does no harm.
+        """
         self._last_us = max(self._last_us, time_us)
 
 

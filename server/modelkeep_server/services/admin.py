@@ -44,6 +44,9 @@ def _limits(capacity: Capacity) -> pb.Limits:
     version = version_pb2.Version.DESCRIPTOR
     record = version_pb2.VersionRecord.DESCRIPTOR
     create = version_service_pb2.CreateVersionRequest.DESCRIPTOR
+    value = version_pb2.ParameterValue.DESCRIPTOR
+    download = artifact_service_pb2.DownloadFilesRequest.DESCRIPTOR
+    pack = artifact_service_pb2.BlobPack.DESCRIPTOR
     find = artifact_service_pb2.FindMissingBlobsRequest.DESCRIPTOR
     return pb.Limits(
         max_message_bytes=MAX_MESSAGE_BYTES,
@@ -69,6 +72,11 @@ def _limits(capacity: Capacity) -> pb.Limits:
         max_downloads=capacity.downloads,
         max_watches=capacity.watches,
         idle_timeout_seconds=round(capacity.idle_seconds),
+        max_ranges=_rule(download, "ranges").max_items,
+        max_pack_blobs=_rule(pack, "blobs").max_items,
+        max_parameter_value_bytes=_rule(value, "string_value").max_bytes,
+        max_label_value_bytes=_rule(version, "labels").max_value_bytes,
+        max_display_name_bytes=_rule(version, "display_name").max_bytes,
     )
 
 
