@@ -36,12 +36,14 @@ not modelkeep's own (a proxy's, say) has its code as its reason, such as `UNAVAI
 | reason | code | meaning |
 | --- | --- | --- |
 | `URL_INVALID` | `INVALID_ARGUMENT` | the registry's address can't be read |
+| `TOKEN_INVALID` | `INVALID_ARGUMENT` | the token has other characters than printable ASCII |
 | `TOKEN_NOT_ENCRYPTED` | `INVALID_ARGUMENT` | a token would go to another host in plain text |
 | `SERVER_UNREACHABLE` | `UNAVAILABLE` | nothing answers at the address |
 | `TRANSFER_STALLED` | `UNAVAILABLE` | nothing of a transfer moved for a minute |
 | `CLIENT_CLOSED` | `CANCELLED` | the client was closed |
 | `FILE_CHANGED` | `FAILED_PRECONDITION` | a file was changed while it was pushed |
 | `DEST_NOT_EMPTY` | `FAILED_PRECONDITION` | the folder to pull into holds something else |
+| `DEST_PROTECTED` | `FAILED_PRECONDITION` | the folder to pull into is one that is never replaced |
 | `DISK_FULL` | `RESOURCE_EXHAUSTED` | there is no room on this machine's disk |
 | `DISK_FAILED` | `FAILED_PRECONDITION` | a file of this machine can't be read or written |
 | `CACHE_BUSY` | `UNAVAILABLE` | somebody empties the cache all the time |

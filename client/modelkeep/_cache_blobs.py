@@ -38,7 +38,7 @@ class Blobs:
     def find(self, digest: str) -> Path | None:
         """Give the file of a blob that is here; one that isn't right is removed."""
         path = self.path(digest)
-        if not path.exists():
+        if not os.path.exists(path):
             return None
         if is_right(path, digest):
             touch(path)

@@ -54,7 +54,13 @@ def caller(address: Address, token: str, user: str | None) -> Metadata:
     """Give what each call says about who makes it; `user` is by default the one logged in here."""
     name = _printable((_login() if user is None else user).strip())
     sent = [("modelkeep-user", name)] if name else []
-    if token:
+    if token := token.strip():  # a file that it came from ends with a line feed
+        if not (token.isascii() and token.isprintable()):
+            raise InvalidArgumentError(
+                "TOKEN_INVALID",
+                "the token (MODELKEEP_TOKEN) has characters that no token has",
+                field="token",
+            )
         if not (address.tls or address.is_loopback):
             raise InvalidArgumentError(
                 "TOKEN_NOT_ENCRYPTED",

@@ -17,6 +17,7 @@ from modelkeep.names import shown
 BLOCK = 1024 * 1024
 _SYNCING = 16
 
+_LONGEST_PATH = 4096  # it's this user's own
 _FIRST = 64 * 1024
 _FICLONE = 0x40049409
 _AT_FDCWD = -100
@@ -34,7 +35,8 @@ def disk_errors() -> Iterator[None]:
 
 
 def _error(problem: OSError) -> Error:
-    path, text = shown(str(problem.filename or "a file")), problem.strerror or str(problem)
+    path = shown(str(problem.filename or "a file"), _LONGEST_PATH)
+    text = problem.strerror or str(problem)
     if problem.errno in _FULL:
         return ResourceExhaustedError("DISK_FULL", f"no room on this disk for {path}", path=path)
     return FailedPreconditionError("DISK_FAILED", f"{path}: {text}", path=path)
@@ -130,18 +132,6 @@ def _blocks(descriptor: int) -> Iterator[bytes | memoryview]:
         buffer = memoryview(bytearray(BLOCK))
         while size := os.readv(descriptor, [buffer]):
             yield buffer[:size]
-
-
-def can_write(folder: Path) -> bool:
-    """Tell whether files can be made in a folder that is there or can be made."""
-    existing = _existing(folder)
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
 
 
 def files_below(top: Path) -> Iterator[str]:

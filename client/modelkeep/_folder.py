@@ -46,7 +46,7 @@ class Folder:
         """Copy what the cache has, checking it; what is wrong there is removed there."""
 
         def copied(digest: str) -> None:
-            if blobs.path(digest).exists() and not self._copy_blob(blobs, digest, meter):
+            if os.path.exists(blobs.path(digest)) and not self._copy_blob(blobs, digest, meter):
                 blobs.drop(digest)
 
         in_threads(copied, digests)

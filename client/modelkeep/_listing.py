@@ -1,11 +1,11 @@
 """What files a version has: as the server lists them, and as its digest proves."""
 
+import contextlib
 from collections.abc import Iterator
 
 from modelkeep import _convert
 from modelkeep._cache import Cache
 from modelkeep._client_base import pages
-from modelkeep._disk import can_write
 from modelkeep._manifest import digest_of, manifest_entries, manifest_text
 from modelkeep._types import File, Version
 from modelkeep._wire import Wire
@@ -39,7 +39,7 @@ def read_manifest(wire: Wire, cache: Cache, version: Version) -> tuple[str, dict
         raise not_what_it_says(version)
     for _ in manifest_entries(text):
         pass  # each line is checked before anyone shows it or makes it a place on this disk
-    if can_write(cache.path):
+    with contextlib.suppress(OSError):  # a cache that can't be written is no hindrance
         cache.make()
         cache.blobs.add(version.digest, text.encode())
     return text, {file.digest: file.size for file in files}

@@ -73,6 +73,8 @@ class LocalFile:
 
 def scan(root: PathLike) -> list[LocalFile]:
     """Find what a file or a folder holds, in the order of a manifest."""
+    if not os.fspath(root):  # an unset variable, most likely, and no wish for the current folder
+        raise InvalidArgumentError("PATH_INVALID", "the path is empty", field="path")
     top = os.path.abspath(os.fspath(root))
     name = os.path.basename(top)
     info = _stat(top, name)
@@ -163,6 +165,8 @@ def hash_file(file: LocalFile, meter: Meter | None = None) -> str:
     try:
         digest = hash_descriptor(descriptor, None if meter is None else meter.add)
         file.check(descriptor)
+        if os.lseek(descriptor, 0, os.SEEK_CUR) != file.size:
+            raise _refused(file.path, "has another size than its file system says")
     except OSError as problem:
         raise _unreadable(file.path, problem) from None
     finally:

@@ -99,7 +99,7 @@ class Place:
         if held:
             where = shown(str(self.dest))
             raise FailedPreconditionError(
-                "DEST_NOT_EMPTY",
+                "DEST_PROTECTED",
                 f"{where} is {held} and is never replaced; pull into a folder of its own",
                 field="dest",
                 path=where,
@@ -111,7 +111,7 @@ class Place:
         if str(self.dest) == os.path.realpath(os.path.expanduser("~")):
             return "the home folder"
         if self.dest in (here := Path(os.path.realpath(Path.cwd()))).parents or self.dest == here:
-            return "where this process works"
+            return "the folder that this process works in, or one above it,"
         if (self.dest / "modelkeep.db").exists():
             return "a server's data folder"
         return ""
@@ -121,7 +121,7 @@ class Place:
         where = shown(str(self.dest))
         return FailedPreconditionError(
             "DEST_NOT_EMPTY",
-            f"{where} holds something else; pull into another folder, or replace it with force",
+            f"{where} holds something else; pull into another folder",
             field="dest",
             path=where,
         )

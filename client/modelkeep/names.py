@@ -72,10 +72,11 @@ def fold(name: str) -> str:
     return name.lower()
 
 
-def shown(text: str) -> str:
-    """Quote a text for a message: ASCII only, escaped, at most 80 characters."""
-    quoted = ascii(text[:80])
-    return quoted if len(text) <= 80 and len(quoted) <= 80 else quoted[:77] + "..."
+def shown(text: str, longest: int = 80) -> str:
+    """Quote a text for a message: ASCII only, escaped, at most so many characters."""
+    quoted = ascii(text[:longest])
+    fits = len(text) <= longest and len(quoted) <= longest
+    return quoted if fits else quoted[: longest - 3] + "..."
 
 
 @dataclass(frozen=True, slots=True)

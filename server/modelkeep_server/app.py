@@ -52,7 +52,7 @@ SWEEP_SECONDS = 600.0
 
 def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     """Make a server of these settings, or say why it can't start."""
-    _check_open(settings)
+    _check_addresses(settings)
     capacity = Capacity(
         unary_calls=settings.max_unary_calls,
         uploads=settings.max_uploads,
@@ -166,7 +166,12 @@ def _service(module: object, instance: object) -> Service:
     return file.services_by_name[type(instance).__name__], instance
 
 
-def _check_open(settings: Settings) -> None:
+def _check_addresses(settings: Settings) -> None:
+    if settings.listen.port and settings.listen == settings.metrics_listen:
+        raise StartError(
+            f"calls and metrics can't both be served at {settings.listen}; choose another address "
+            "with --listen or --metrics-listen, or --metrics-listen off"
+        )
     if not settings.listen.is_loopback and not settings.allow_open:
         raise StartError(
             f"won't listen on {settings.listen}: this server runs open, so anyone who reaches it "

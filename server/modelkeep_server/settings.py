@@ -213,7 +213,12 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
 def _file(path: Path) -> dict[str, Any]:
     try:
         found = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+    except OSError as problem:
+        raise SettingError(
+            f"can't read the configuration {path}: {problem.strerror}; --config and "
+            "MODELKEEP_CONFIG name it"
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise SettingError(f"can't read the configuration {path}: {problem}") from None
     for name in found:
         if name not in SETTINGS:

@@ -90,6 +90,6 @@ def test_every_field_of_json_is_documented(title: str, handle: Any) -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    codes = [0, problems.FAILED, problems.USAGE, problems.STOPPED]
+    codes = [0, problems.FAILED, problems.USAGE, problems.STOPPED, problems.UNREAD]
 
     assert _rows(_section("Exit codes")) == [f"`{code}`" for code in codes]

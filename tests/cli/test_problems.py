@@ -74,6 +74,10 @@ def test_a_refusal_is_one_line_with_its_reason(run: Run, arguments: Sequence[str
         ["show", "churn", "--at", "soon"],
         ["show", "churn", "--manifest", "--json"],
         ["pull", "churn", ""],
+        ["push", "churn", ""],
+        ["purge", "churn:1", "--reason", " "],
+        ["list", "--url", ""],
+        ["--url", "", "list"],
         ["list", "churn", "--kind", "model"],
         ["list", "--stage", "production"],
         ["list", "churn", "--stage", "frob"],
@@ -99,6 +103,61 @@ def test_wrong_usage_is_one_line_and_nothing_is_asked(
     assert refused.code == 2
     assert refused.problem.startswith("modelkeep")
     assert refused.problem.isprintable()
+
+
+@pytest.mark.parametrize("token", ["a\nb", "schl\u00fcssel", "a\x7fb"])
+def test_a_token_that_cannot_be_one_is_named_and_not_shown(
+    offline: Run, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("MODELKEEP_TOKEN", token)
+
+    refused = offline("list")
+
+    assert refused.code == 2
+    assert "MODELKEEP_TOKEN" in refused.problem
+    assert token not in refused.problem
+
+
+def test_a_token_may_come_from_a_file_that_ends_with_a_line_feed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELKEEP_TOKEN", "secret\n")
+
+    assert run("list").code == 0
+
+
+def test_output_that_nobody_reads_any_more_is_no_problem_to_tell(server: RunningServer) -> None:
+    with start(server, "history", "--help") as shown:
+        assert shown.stdout is not None
+        shown.stdout.close()
+        assert shown.stderr is not None
+        assert shown.stderr.read() == ""
+
+    assert shown.returncode == 141
+
+
+def test_the_folder_that_one_works_in_is_not_replaced_by_force(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("push", "churn", folder).code == 0
+    monkeypatch.chdir(tmp_path)
+
+    refused = run("pull", "churn", tmp_path, "--force")
+
+    assert refused.code == 1
+    assert refused.problem.endswith("into a folder of its own [DEST_PROTECTED]")
+
+
+def test_a_file_that_lies_about_its_size_is_named(run: Run) -> None:
+    refused = run("push", "churn", "/proc/version")
+
+    assert refused.code == 1
+    assert "'version' has another size than its file system says" in refused.problem
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan"])
+def test_a_health_check_waits_some_time(offline: Run, seconds: str) -> None:
+    assert offline("health", "--timeout-seconds", seconds).code == 2
 
 
 def test_a_server_that_is_not_there_is_named(offline: Run) -> None:

@@ -1,5 +1,6 @@
 """The cache that many processes share: `docs/reference/cache.md`."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,7 +8,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.client.conftest import Folder, content
@@ -346,6 +349,30 @@ def test_the_usual_place_is_the_users_cache_folder(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Cache().path == tmp_path / ".cache" / "modelkeep"
+
+
+def test_a_cache_that_cannot_be_read_is_no_hindrance_to_a_pull_into_a_folder(
+    registry: Client, pulled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root nothing is forbidden, so the system calls are made to refuse."""
+    forbidden = str(registry.cache.path)
+    real_open, real_stat = os.open, os.stat
+
+    def refusing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *rest: Any, **named: Any) -> Any:
+            if str(path).startswith(forbidden):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *rest, **named)
+
+        return call
+
+    before = content(pulled)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refusing(real_open))
+        patched.setattr(os, "stat", refusing(real_stat))
+        registry.pull("churn", tmp_path / "dest")
+
+    assert content(tmp_path / "dest") == before
 
 
 def test_a_cache_that_cannot_be_written_is_no_hindrance_to_a_pull_into_a_folder(

@@ -133,6 +133,11 @@ BAD: dict[str, tuple[Fields, str, str]] = {
         "FIELD_REQUIRED",
         f"{RECORD}.inputs[0]",
     ),
+    "the same input twice": (
+        lambda r: {"inputs": [{"uri": "s3://a/b", "digest": digest(b"")}] * 2},
+        "FIELD_INVALID",
+        f"{RECORD}.inputs[1]",
+    ),
     "an input by alias": (
         lambda r: {"inputs": [{"version": r.version("@champion")}]},
         "NAME_INVALID",

@@ -24,7 +24,7 @@ from modelkeep.cli import (
     show,
     watch,
 )
-from modelkeep.cli.session import Quiet, Session, Url, register
+from modelkeep.cli.session import Quiet, Session, Url, check_url, register
 from modelkeep.cli.version import version_line
 
 _RUN = "Run a registry"
@@ -73,6 +73,7 @@ def _common(
     ] = False,
 ) -> None:
     if url is not None:
+        check_url(url)
         os.environ["MODELKEEP_URL"] = url
     ctx.obj = Session(quiet=quiet)
 
@@ -136,5 +137,10 @@ _add_to(
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; gives the exit code, or raises what went wrong."""
-    code = app(args=list(arguments), prog_name="modelkeep", standalone_mode=False)
+    try:
+        code = app(args=list(arguments), prog_name="modelkeep", standalone_mode=False)
+    except SystemExit as ended:  # how the parser ends where nobody reads the output
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
     return code if isinstance(code, int) else 0

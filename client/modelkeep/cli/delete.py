@@ -7,6 +7,7 @@ import typer
 from modelkeep import Asset, Version
 from modelkeep.cli import output
 from modelkeep.cli.arguments import AssetOption, one_of
+from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session
 
 _FORM = "ASSET:N"
@@ -61,6 +62,8 @@ def purge(
     as_json: Json = False,
 ) -> None:
     """Release a deleted version's bytes for good; its record and history stay."""
+    if not reason.strip():
+        raise UsageError("--reason is empty; say why")
     with session.registry() as registry:
         version = registry.purge(ref, reason=reason)
     session.answer(version, as_json, f"{version.reference} is purged; its bytes are freed later")

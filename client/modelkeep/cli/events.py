@@ -1,5 +1,6 @@
 """Events, as people read them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,6 +38,10 @@ def _told(change: Change) -> str:
     return name
 
 
+def _written(value: str | int | bool) -> str:
+    return output.brief(json.dumps(value) if isinstance(value, bool) else value)
+
+
 def _target(alias: Mapping[str, Any]) -> str:
     version = alias.get("version")
     if not version:
@@ -54,6 +59,6 @@ def _moves(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
         if key == "delete_time":
             yield "deleted" if value else "undeleted"
         elif isinstance(value, str | int | bool) and isinstance(was, str | int | bool):
-            yield f"{key} {output.brief(was)} → {output.brief(value)}"
+            yield f"{key} {_written(was)} → {_written(value)}"
         else:
             yield f"{key} changed"

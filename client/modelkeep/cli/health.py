@@ -1,5 +1,6 @@
 """`modelkeep health`: ask a server whether it serves, as a container's health check does."""
 
+import math
 import os
 from typing import Annotated
 
@@ -20,6 +21,9 @@ def health(
     timeout_seconds: Annotated[float, typer.Option(help="How long to wait for its answer.")] = 3,
 ) -> None:
     """Ask a server whether it serves: exit code 0 if it does, else 1."""
+    if not 0 < timeout_seconds < math.inf:
+        typer.echo("modelkeep health: --timeout-seconds must be more than 0", err=True)
+        raise typer.Exit(2)
     try:
         address = Address.parse(url or os.environ.get("MODELKEEP_URL") or _DEFAULT_URL)
     except Error as problem:

@@ -1,7 +1,8 @@
 """What went wrong, as people read it and scripts see it.
 
-Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 130 stopped by Ctrl-C. A problem is one
-line on standard error: what, why, what to do. With `MODELKEEP_DEBUG=1` its traceback comes first.
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 130 stopped by Ctrl-C; 141 nobody reads the
+output any more. A problem is one line on standard error: what, why, what to do. With
+`MODELKEEP_DEBUG=1` its traceback comes first.
 """
 
 import os
@@ -14,6 +15,7 @@ from modelkeep.errors import Error, InvalidArgumentError, UnavailableError
 FAILED = 1
 USAGE = 2
 STOPPED = 130
+UNREAD = 141  # as a shell tells of a program that SIGPIPE ended
 
 # Reasons that say that an argument isn't of the form it must have.
 _GRAMMAR = frozenset(
@@ -27,20 +29,22 @@ _GRAMMAR = frozenset(
         "METRIC_NOT_FINITE",
         "NAME_INVALID",
         "REFERENCE_INVALID",
+        "TOKEN_INVALID",
         "URL_INVALID",
     }
 )
 
 _WHAT_TO_DO = {
     "ASSET_DELETED": "`modelkeep undelete --asset ASSET` takes that back",
-    "DEST_NOT_EMPTY": "--force does that",
+    "DEST_NOT_EMPTY": "or replace it with --force",
+    "DISK_FAILED": "choose a place that you may read and write (the cache is MODELKEEP_CACHE)",
     "ETAG_MISMATCH": "look again, then repeat",
-    "FILE_CHANGED": "push again when nothing writes to it",
-    "RESOURCE_NOT_FOUND": "`modelkeep list` shows what is there",
+    "RESOURCE_NOT_FOUND": "`modelkeep list`, `files` and `history` show what is and was there",
     "STORAGE_FULL": "make room on the server's disk and repeat; what was sent is kept",
     "TIME_IN_FUTURE": "name a time that has passed",
     "VERSION_DELETED": "`modelkeep undelete ASSET:N` takes that back",
-    "VERSION_HELD": "an alias goes with `modelkeep alias remove ASSET@NAME`",
+    "VERSION_HELD": "an alias goes with `modelkeep alias remove ASSET@NAME`, a version with "
+    "`modelkeep delete ASSET:N`",
 }
 
 
@@ -65,7 +69,7 @@ def outcome(work: Callable[[], int]) -> int:
         return code
     except BrokenPipeError:
         output.drop()
-        return FAILED
+        return UNREAD
 
 
 def _attempt(work: Callable[[], int]) -> int:

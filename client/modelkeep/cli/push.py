@@ -6,6 +6,7 @@ import typer
 
 from modelkeep.cli import arguments, output
 from modelkeep.cli.arguments import Kind, LabelsOption
+from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session, flag
 
 
@@ -85,6 +86,8 @@ def push(
     Only bytes that the registry doesn't have are sent. A push that broke off goes on where it
     was when it's repeated. All of the version becomes visible at once, or nothing does.
     """
+    if not path:
+        raise UsageError("PATH is empty; name a file or a folder")
     params, metrics = arguments.params(param), arguments.metrics(metric)
     labels, made_from = arguments.labels(label), arguments.inputs(inputs)
     with session.registry() as registry, session.transfer() as tell:

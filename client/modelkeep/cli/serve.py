@@ -10,29 +10,29 @@ _NEEDED = ("modelkeep_server", "apsw", "grpc_health", "prometheus_client", "uvlo
 
 
 def serve(
-    data: Annotated[str, typer.Option(help="The data folder; made where it is new.")] = "",
-    listen: Annotated[str, typer.Option(help="HOST:PORT to serve gRPC at.")] = "",
+    data: Annotated[str | None, typer.Option(help="The data folder; made where it is new.")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT to serve gRPC at.")] = None,
     metrics_listen: Annotated[
-        str, typer.Option(help="HOST:PORT to serve metrics to Prometheus at, or off.")
-    ] = "",
+        str | None, typer.Option(help="HOST:PORT to serve metrics to Prometheus at, or off.")
+    ] = None,
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Serve other machines without asking who calls.")
     ] = False,
-    log_format: Annotated[str, typer.Option(help="auto, console or json.")] = "",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "",
+    log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     max_unary_calls: Annotated[
-        str, typer.Option(help="Calls of one answer under way at once.")
-    ] = "",
-    max_uploads: Annotated[str, typer.Option(help="Uploads under way at once.")] = "",
-    max_downloads: Annotated[str, typer.Option(help="Downloads under way at once.")] = "",
-    max_watches: Annotated[str, typer.Option(help="Watches open at once.")] = "",
+        str | None, typer.Option(help="Calls of one answer under way at once.")
+    ] = None,
+    max_uploads: Annotated[str | None, typer.Option(help="Uploads under way at once.")] = None,
+    max_downloads: Annotated[str | None, typer.Option(help="Downloads under way at once.")] = None,
+    max_watches: Annotated[str | None, typer.Option(help="Watches open at once.")] = None,
     idle_timeout_seconds: Annotated[
-        str, typer.Option(help="How long a stream may wait for its client.")
-    ] = "",
+        str | None, typer.Option(help="How long a stream may wait for its client.")
+    ] = None,
     drain_seconds: Annotated[
-        str, typer.Option(help="How long calls under way may take to end at a stop.")
-    ] = "",
-    config: Annotated[str, typer.Option(help="A TOML file with settings.")] = "",
+        str | None, typer.Option(help="How long calls under way may take to end at a stop.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="A TOML file with settings.")] = None,
 ) -> None:
     """Run a server: on this machine alone, its data in ./modelkeep-data, until Ctrl-C.
 
@@ -54,6 +54,6 @@ def serve(
         flag = f"--{name.replace('_', '-')}"
         if value is True:
             arguments.append(flag)
-        elif value:
+        elif value is not None and value is not False:
             arguments.append(f"{flag}={value}")
     sys.exit(main(arguments))

@@ -85,6 +85,12 @@ class Session:
             self.say(words)
 
 
+def check_url(url: str | None) -> None:
+    """Refuse an address that is there and empty: an unset variable, and not the usual place."""
+    if url == "":
+        raise UsageError("--url is empty; leave it out, or say HOST:PORT")
+
+
 def register(
     app: typer.Typer, name: str, function: Callable[..., None], panel: str | None = None
 ) -> None:
@@ -98,6 +104,7 @@ def register(
     def run(ctx: typer.Context, url: str | None, quiet: bool, **given: Any) -> None:
         common = ctx.find_object(Session) or Session()
         try:
+            check_url(url)
             function(Session(url, quiet or common.quiet), **given)
         except UsageError as problem:
             problem.ctx = ctx

@@ -50,7 +50,8 @@ def show(
 
 def _print_record(version: Version, recipe: Recipe | None, registry: "Client") -> None:
     aliases = "".join(f"  @{name}" for name in version.aliases)
-    output.line(f"{version.reference}  {version.stage}{aliases}")
+    state = "deleted" if version.delete_time else version.stage
+    output.line(f"{version.reference}  {state}{aliases}")
     output.facts(_facts(version, People(registry)))
     for title, values in (
         ("params", version.params),

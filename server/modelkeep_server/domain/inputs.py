@@ -2,14 +2,17 @@
 
 * A version named as an input exists and is live; its digest is filled in.
 * Something outside is named by URI, and must say its digest.
+* The same input in the same role is named once.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelkeep.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from modelkeep.names import VersionName
 from modelkeep.v1 import asset_pb2, version_pb2
 from modelkeep_server.domain import assets, resolve
+from modelkeep_server.records.encode import message_bytes
 from modelkeep_server.records.sql import Session
 
 
@@ -21,8 +24,21 @@ class Edge:
     source_id: int | None
 
 
-def checked(session: Session, index: int, wanted: version_pb2.Input) -> Edge:
-    """Fill in an input, or refuse it."""
+def checked(session: Session, wanted: Iterable[version_pb2.Input]) -> list[Edge]:
+    """Fill in a version's inputs, or refuse them."""
+    edges: dict[bytes, Edge] = {}
+    for index, one in enumerate(wanted):
+        edge = _checked(session, index, one)
+        if edges.setdefault(message_bytes(edge.message), edge) is not edge:
+            raise InvalidArgumentError(
+                "FIELD_INVALID",
+                f"{edge.message.version or edge.message.uri} is named twice in the same role",
+                field=f"version.record.inputs[{index}]",
+            )
+    return list(edges.values())
+
+
+def _checked(session: Session, index: int, wanted: version_pb2.Input) -> Edge:
     field = f"version.record.inputs[{index}]"
     if wanted.WhichOneof("source") == "version":
         return _version(session, field, wanted)

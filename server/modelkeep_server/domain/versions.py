@@ -237,10 +237,7 @@ def _add(
     recipe: recipe_pb2.Recipe,
 ) -> StoredVersion:
     """Add a version with its inputs and its recipe, and count it."""
-    edges = [
-        inputs.checked(tx.session, index, wanted_input)
-        for index, wanted_input in enumerate(wanted.inputs)
-    ]
+    edges = inputs.checked(tx.session, wanted.inputs)
     version.record.inputs.extend(edge.message for edge in edges)
     recipe_body = message_bytes(recipe)
     if recipe_body:

@@ -50,6 +50,8 @@ def _make(path: Path) -> None:
     """Make a folder that survives a power cut, or refuse one that is somebody else's."""
     if path.is_dir():
         _check_ours(path)
+    elif path.exists():
+        raise StartError(f"the data folder {path} is no folder; choose another with --data")
     else:
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:

@@ -164,6 +164,7 @@ _HIGHEST_LIVE = Statement(
 _LIVE_USERS = Statement(
     lambda: (
         Version.select(Asset.resource, Version.number)
+        .distinct()
         .join(Input, on=(Input.version == Version.id))
         .join(Asset, on=(Asset.id == Version.asset))
         .where((Input.source == bind("version")) & _LIVE & Asset.deleted_us.is_null())
