@@ -274,7 +274,7 @@ def test_a_reader_that_goes_away_is_no_problem(server: RunningServer) -> None:
         watch.stdout.close()
         with modelkeep.Client(server.address) as registry:
             registry.create_namespace("fraud")
-        assert watch.wait(timeout=10) == 1
+        assert watch.wait(timeout=30) == 141
         assert watch.stderr is not None
         assert watch.stderr.read() == ""
 
@@ -291,7 +291,7 @@ def test_a_reader_that_was_never_there_is_no_problem_either(server: RunningServe
     )
     os.close(writing)
 
-    assert (ran.returncode, ran.stderr) == (1, "")
+    assert (ran.returncode, ran.stderr) == (141, "")
 
 
 def test_a_full_disk_behind_the_output_is_told(server: RunningServer) -> None:
