@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from modelkeep.cli import (
+    admin,
     aliases,
     cache,
     delete,
@@ -120,6 +121,10 @@ _add(
         "undelete": delete.undelete,
         "purge": delete.purge,
     },
+)
+_add_to(
+    _group("admin", _RUN, "What the operator of a server does."),
+    {"verify": admin.verify},
 )
 _add_to(
     _group("alias", _CHANGE, "Point names such as `production` at versions."),

@@ -1,12 +1,11 @@
 """`modelkeep serve`: run a server here."""
 
 import sys
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-_NEEDED = ("modelkeep_server", "apsw", "grpc_health", "prometheus_client", "uvloop")
+from modelkeep.cli.extras import need_server
 
 
 def serve(
@@ -40,13 +39,7 @@ def serve(
     names. docs/reference/configuration.md says more.
     """
     given = dict(locals())
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        typer.echo(
-            f"modelkeep serve: {missing[0]} is not installed: pip install 'modelkeep[server]'",
-            err=True,
-        )
-        raise typer.Exit(1)
+    need_server("modelkeep serve")
     from modelkeep_server.__main__ import main
 
     arguments = []

@@ -2,12 +2,16 @@
 
 from modelkeep_server.blobs.checked import Checksums, read_checked
 from modelkeep_server.blobs.local import LocalStore
-from modelkeep_server.blobs.port import BLOCK, BlobStore, StagedBlob
+from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
+from modelkeep_server.blobs.port import BLOCK, BlobFiles, BlobStore, StagedBlob
 
 __all__ = [
     "BLOCK",
+    "SHARDS",
+    "BlobFiles",
     "BlobStore",
     "Checksums",
+    "LocalFiles",
     "LocalStore",
     "StagedBlob",
     "read_checked",

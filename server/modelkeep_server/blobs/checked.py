@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import google_crc32c
 
 from modelkeep.errors import DataLossError
-from modelkeep_server.blobs.port import BLOCK, BlobStore
+from modelkeep_server.blobs.port import BLOCK, BlobReader
 from modelkeep_server.values.stored_blob import StoredBlob
 
 _CHECKSUM_SIZE = 4
@@ -41,7 +41,7 @@ class Checksums:
         return bytes(self._whole) + (_encode(self._crc) if self._filled else b"")
 
 
-def read_checked(store: BlobStore, blob: StoredBlob, offset: int, length: int) -> Iterator[bytes]:
+def read_checked(store: BlobReader, blob: StoredBlob, offset: int, length: int) -> Iterator[bytes]:
     """Yield a range of a blob, which must lie in it, a piece a block.
 
     Ends with `DataLossError` `BLOB_DAMAGED`, its `offset` the block's, instead of yielding
@@ -58,7 +58,7 @@ def read_checked(store: BlobStore, blob: StoredBlob, offset: int, length: int) -
 
 
 def _blocks(
-    store: BlobStore, blob: StoredBlob, first: int, behind: int
+    store: BlobReader, blob: StoredBlob, first: int, behind: int
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the blocks from `first` to before `behind`, each with where it starts."""
     stop = min(behind * BLOCK, blob.size)

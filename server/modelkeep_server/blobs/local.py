@@ -1,6 +1,6 @@
 """Blobs on a local disk.
 
-* Layout: `blobs/<the key's first two digits>/<key>` is published, `staging/<key>` is not.
+* The layout is that of `local_files.py`.
 * Publishing is: file durable, renamed into place, folder durable. So a file under `blobs/` is
   whole, whenever the power fails.
 * One process uses a folder at a time; that is what makes taking a part over safe.
@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
-from modelkeep_server.blobs.disk import Disk, read_blocks, unreadable, write_all
+from modelkeep_server.blobs.disk import Disk, write_all
+from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
 from modelkeep_server.blobs.local_staged import LocalStagedBlob, Writers
 
 # So many fsyncs at once share the file system's commits; more gained nothing (ext4).
@@ -28,8 +29,9 @@ class LocalStore:
 
         It is called where the failure was met, with locks held: it only takes note.
         """
-        self._blobs = root / "blobs"
-        self._staging = root / "staging"
+        self._files = LocalFiles(root)
+        self._blobs = self._files.blobs
+        self._staging = self._files.staging
         self._disk = Disk(on_failure)
         self._writers = Writers()
         self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
@@ -60,14 +62,7 @@ class LocalStore:
 
     def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
         """Yield published bytes by blocks, ending early where the blob does."""
-        try:
-            fd = os.open(self._path(key), os.O_RDONLY)
-        except FileNotFoundError as error:
-            raise unreadable(key, offset) from error
-        try:
-            yield from read_blocks(fd, key, offset, offset + length)
-        finally:
-            os.close(fd)
+        return self._files.read(key, offset, length)
 
     def staged_keys(self) -> list[str]:
         """List the parts that nobody is writing."""
@@ -84,16 +79,16 @@ class LocalStore:
         with self._disk.writing():
             self._staging.mkdir(0o700, exist_ok=True)
             self._blobs.mkdir(0o700, exist_ok=True)
-            for shard in range(256):
-                (self._blobs / f"{shard:02x}").mkdir(0o700, exist_ok=True)
+            for shard in SHARDS:
+                (self._blobs / shard).mkdir(0o700, exist_ok=True)
             self._disk.sync_folder(self._blobs)
             self._disk.sync_folder(root)
 
     def _path(self, key: str) -> Path:
-        return self._blobs / key[:2] / key
+        return self._files.path(key)
 
     def _staged_path(self, key: str) -> Path:
-        return self._staging / key
+        return self._files.staged_path(key)
 
     def _write_durable(self, keys: Sequence[str], blobs: Sequence[bytes]) -> None:
         lanes = [slice(lane, None, _LANES) for lane in range(min(_LANES, len(keys)))]

@@ -56,7 +56,38 @@ class StagedBlob(Protocol):
         """Leave the part as it is, to be staged again. May be called again."""
 
 
-class BlobStore(Protocol):
+class BlobReader(Protocol):
+    """What reading published bytes takes."""
+
+    def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
+        """Yield published bytes by blocks, ending early where the blob does.
+
+        Each piece but the last ends where a block does. Raises `DataLossError` where bytes
+        can't be read, or where there is nothing under the key.
+        """
+
+
+class BlobFiles(BlobReader, Protocol):
+    """What a store has, whatever the records say; nothing is written meanwhile.
+
+    Blobs come by shard, the first two digits of their keys, so that what is told at once is
+    bounded. Paths are as people find them in the store.
+    """
+
+    def published(self, shard: str) -> dict[str, int]:
+        """Tell the blobs of a shard: keys and sizes."""
+
+    def staged(self) -> dict[str, int]:
+        """Tell the parts: keys and sizes."""
+
+    def strangers(self) -> Iterator[str]:
+        """Yield the paths of what no store of this kind has made."""
+
+    def shown(self, key: str, *, staged: bool = False) -> str:
+        """Tell the path of a blob or a part."""
+
+
+class BlobStore(BlobReader, Protocol):
     """Bytes under opaque keys, written once and never changed.
 
     Every adapter passes `tests/blobs/spec.py`, the full statement of this contract. Methods
@@ -74,13 +105,6 @@ class BlobStore(Protocol):
         Only for keys that no row names as a blob. A part that was published before its row
         could be written is a part again; one of which nothing is left is empty. After a crash
         only what `flush` had answered can be relied on: truncate to that.
-        """
-
-    def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
-        """Yield published bytes by blocks, ending early where the blob does.
-
-        Each piece but the last ends where a block does. Raises `DataLossError` where bytes
-        can't be read, or where there is nothing under the key.
         """
 
     def staged_keys(self) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from modelkeep.v1 import asset_pb2, event_pb2, version_pb2
+from modelkeep.v1 import alias_pb2, asset_pb2, event_pb2, namespace_pb2, version_pb2
 from modelkeep_server.values.wire import bytes_field
 
 ENCODING_VERSION = 1
@@ -23,6 +23,11 @@ TAIL_FIELDS = frozenset(
     {"stage", "aliases", "update_time", "delete_time", "purge_time", "purged", "etag"}
 )
 _BODY_FIELDS = TAIL_FIELDS - {"aliases"}
+# What is on the log, by the name of its message.
+LOGGED: dict[str, type[Message]] = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (alias_pb2.Alias, asset_pb2.Asset, namespace_pb2.Namespace, version_pb2.Version)
+}
 
 
 def message_bytes(message: Message) -> bytes:
@@ -105,3 +110,8 @@ def leaf_hash(leaf: bytes) -> bytes:
 def commitment(salt: bytes, body: bytes) -> bytes:
     """Bind a body without showing it: sha256 of the salt and then the body."""
     return hashlib.sha256(salt + body).digest()
+
+
+def fingerprint(type_name: str, body: bytes) -> bytes:
+    """Tell what a body says, however it is serialized. Raises `DecodeError` and `KeyError`."""
+    return hashlib.sha256(message_bytes(LOGGED[type_name].FromString(body))).digest()

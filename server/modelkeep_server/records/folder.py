@@ -6,6 +6,7 @@ while a server runs.
 
 import fcntl
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from playhouse.migrations import Runner
 from modelkeep_server.values.start import StartError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+_LAYOUT = re.compile(
+    r"lock|lost\+found|blobs|staging|modelkeep\.db(-wal|-shm|-journal)?"
+    r"|modelkeep\.db\.\d{4}_\w+\.\d{8}T\d{6}\.\d{6}Z"
+)
 
 
 class DataFolder:
@@ -44,6 +50,11 @@ class _MigratedDatabase(APSWDatabase):
     def _add_conn_hooks(self, connection: apsw.Connection) -> None:
         super()._add_conn_hooks(connection)
         connection.convert_binding = lambda _cursor, _number, value: str(value)
+
+
+def strangers(path: Path) -> list[str]:
+    """Tell what lies in a data folder and is no part of it, by name."""
+    return [name for name in sorted(os.listdir(path)) if not _LAYOUT.fullmatch(name)]
 
 
 def _make(path: Path) -> None:

@@ -1,0 +1,124 @@
+"""`modelkeep admin`: what the operator of a server does, on its data folder."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelkeep.cli import output
+from modelkeep.cli.extras import need_server
+from modelkeep.cli.session import Json, Session, flag
+
+if TYPE_CHECKING:
+    from modelkeep_server.offline import Damage, Finding, Orphan
+
+_COMMAND = "modelkeep admin verify"
+_SHOWN = 100
+_MOST = 10_000  # of a kind: memory stays bounded, however much is wrong
+
+CLEAN = 0
+ORPHANS = 1
+DAMAGE = 2
+CANT_TELL = 3
+
+
+def verify(
+    session: Session,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            envvar="MODELKEEP_DATA",
+            show_envvar=False,
+            help="The data folder of a server that is stopped. By default MODELKEEP_DATA, or "
+            "./modelkeep-data.",
+        ),
+    ] = "modelkeep-data",
+    read_data: Annotated[
+        bool, flag("--read-data", help="Read every stored byte too, and check it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that a stopped server's data folder is whole; nothing in it is changed.
+
+    Exit codes: 0, it is whole; 1, it is, and bytes lie in it that nothing refers to, which is
+    harmless; 2, something is damaged; 3, it can't be told, since a server is running on it, it
+    is no data folder, or another modelkeep's. A wrong command line is 2 as well, with no report.
+    """
+    need_server(_COMMAND)
+    from modelkeep_server.offline import CantTellError, check_folder, counts
+
+    checked: Counter[str] = Counter()
+    report = _Report()
+    try:
+        report.take(check_folder(Path(data), read_data, checked))
+    except CantTellError as problem:
+        output.say(f"{_COMMAND}: {problem}")
+        raise typer.Exit(CANT_TELL) from None
+    if as_json:
+        found = {"data": data, "read_data": read_data, "checked": counts(checked)}
+        output.document(found | report.to_dict())
+    else:
+        _tell(report, counts(checked), read_data)
+    raise typer.Exit(report.code)
+
+
+@dataclass(slots=True)
+class _Report:
+    """What was found: all of it counted, and the first of it kept."""
+
+    orphan_count: int = 0
+    damage_count: int = 0
+    orphans: "list[Orphan]" = field(default_factory=list)
+    damage: "list[Damage]" = field(default_factory=list)
+
+    def take(self, findings: "Iterable[Finding]") -> None:
+        from modelkeep_server.offline import Damage
+
+        for finding in findings:
+            if isinstance(finding, Damage):
+                self.damage_count += 1
+                if len(self.damage) < _MOST:
+                    self.damage.append(finding)
+            else:
+                self.orphan_count += 1
+                if len(self.orphans) < _MOST:
+                    self.orphans.append(finding)
+
+    @property
+    def code(self) -> int:
+        return DAMAGE if self.damage else ORPHANS if self.orphans else CLEAN
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _tell(report: _Report, checked: dict[str, int], read_data: bool) -> None:
+    for damage in report.damage[:_SHOWN]:
+        output.line(f"damage   {damage.what} {damage.resource}: {damage.text}")
+    _tell_more(report.damage_count)
+    for orphan in report.orphans[:_SHOWN]:
+        output.line(f"orphan   {orphan.path} ({output.size(orphan.size)})")
+    _tell_more(report.orphan_count)
+    read = output.size(checked["bytes_read"]) if read_data else "no bytes (--read-data does)"
+    things = ", ".join(
+        f"{count:,} {kind}" for kind, count in checked.items() if kind != "bytes_read"
+    )
+    output.line(f"checked  {things}; read {read}")
+    output.line(_VERDICTS[report.code].format(report.damage_count or report.orphan_count))
+
+
+_VERDICTS = {
+    CLEAN: "whole: all is as it should be",
+    ORPHANS: "whole: {:,} files that nothing refers to are harmless, nothing need be done",
+    DAMAGE: "damaged: {:,} findings; keep a copy of the folder as it is, then restore a backup",
+}
+
+
+def _tell_more(count: int) -> None:
+    if count > _SHOWN:
+        output.line(f"…        and {count - _SHOWN:,} more; --json has them")

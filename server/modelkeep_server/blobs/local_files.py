@@ -1,0 +1,90 @@
+"""Where a local store's files are, and which there are.
+
+`blobs/<the key's first two digits>/<key>` is published, `staging/<key>` is not.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelkeep_server.blobs.disk import read_blocks, unreadable
+
+KEY = re.compile(r"[0-9a-f]{32}")
+SHARDS = tuple(f"{shard:02x}" for shard in range(256))
+
+
+class LocalFiles:
+    """The files of a folder, to look at: nothing is written."""
+
+    def __init__(self, root: Path) -> None:
+        """Look at this folder."""
+        self.blobs = root / "blobs"
+        self.staging = root / "staging"
+        self._root = root
+
+    def path(self, key: str) -> Path:
+        """Tell where a published blob is."""
+        return self.blobs / key[:2] / key
+
+    def staged_path(self, key: str) -> Path:
+        """Tell where a part is."""
+        return self.staging / key
+
+    def shown(self, key: str, *, staged: bool = False) -> str:
+        """Tell the path of a blob or a part, in the folder."""
+        return f"staging/{key}" if staged else f"blobs/{key[:2]}/{key}"
+
+    def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
+        """Yield published bytes by blocks, ending early where the blob does."""
+        try:
+            fd = os.open(self.path(key), os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise unreadable(key, offset) from error
+        try:
+            yield from read_blocks(fd, key, offset, offset + length)
+        finally:
+            os.close(fd)
+
+    def published(self, shard: str) -> dict[str, int]:
+        """Tell the blobs of a shard: keys and sizes."""
+        return {
+            name: info.st_size
+            for name, info in _entries(self.blobs / shard)
+            if _is_file(name, info) and name.startswith(shard)
+        }
+
+    def staged(self) -> dict[str, int]:
+        """Tell the parts: keys and sizes."""
+        return {name: info.st_size for name, info in _entries(self.staging) if _is_file(name, info)}
+
+    def strangers(self) -> Iterator[str]:
+        """Yield what is no part of the layout: paths in the folder."""
+        for name, info in _entries(self.staging):
+            if not _is_file(name, info):
+                yield self._shown(self.staging / name)
+        for shard, info in _entries(self.blobs):
+            if shard not in SHARDS or not stat.S_ISDIR(info.st_mode):
+                yield self._shown(self.blobs / shard)
+                continue
+            for name, entry in _entries(self.blobs / shard):
+                if not (_is_file(name, entry) and name.startswith(shard)):
+                    yield self._shown(self.blobs / shard / name)
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(self._root))
+
+
+def _entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        entries = os.scandir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            yield entry.name, entry.stat(follow_symlinks=False)
+
+
+def _is_file(name: str, info: os.stat_result) -> bool:
+    return KEY.fullmatch(name) is not None and stat.S_ISREG(info.st_mode)

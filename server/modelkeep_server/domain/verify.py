@@ -1,0 +1,49 @@
+"""Is a stopped server's data what modelkeep promises? Every rule, one after another.
+
+The rules are in the modules named `verify_…`, each with the list of its own. Rows are read one at
+a time, so that memory is bounded whatever is kept.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from modelkeep_server.blobs import BlobFiles
+from modelkeep_server.domain import verify_blobs, verify_log, verify_rows
+from modelkeep_server.records.ledger import Ledger
+from modelkeep_server.records.stopped import StoppedDatabase
+from modelkeep_server.values.findings import Damage, Finding, UnreadableError
+
+COUNTED = ("assets", "versions", "manifests", "blobs", "bytes_read", "events")
+
+
+def verify(
+    database: StoppedDatabase, files: BlobFiles, *, read_data: bool, checked: Counter[str]
+) -> Iterator[Finding]:
+    """Yield everything that is found; `checked` counts what was looked at."""
+    with Ledger() as ledger:
+        for rule in _rules(database, files, ledger, read_data, checked):
+            try:
+                yield from rule()
+            except UnreadableError as error:
+                yield Damage("database", "modelkeep.db", f"can't be read: {error}")
+
+
+def _rules(
+    database: StoppedDatabase,
+    files: BlobFiles,
+    ledger: Ledger,
+    read_data: bool,
+    checked: Counter[str],
+) -> list[Callable[[], Iterator[Finding]]]:
+    return [
+        partial(_database, database),
+        partial(verify_blobs.check, database, files, read_data, checked),
+        partial(verify_log.check, database, ledger, checked),
+        partial(verify_rows.check, database, ledger),
+    ]
+
+
+def _database(database: StoppedDatabase) -> Iterator[Damage]:
+    for problem in database.problems():
+        yield Damage("database", "modelkeep.db", problem)

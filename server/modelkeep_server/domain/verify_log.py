@@ -1,0 +1,144 @@
+"""The log is whole, and each change is on it once.
+
+* Positions are 1, 2, … without gaps; times never run back; no event's id is another's.
+* A leaf reads as what its row says, and its hash is RFC 6962's.
+* What is kept of before and after is what the leaf's hashes bind; each change has both.
+* A resource's revisions go up one by one, and each change begins where the one before ended.
+* An event is found under each resource that it concerns, and under no other.
+* An answer kept for repeats names an event that is there.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from google.protobuf.message import DecodeError
+
+from modelkeep.v1 import event_pb2, version_pb2
+from modelkeep_server.records import survey
+from modelkeep_server.records.encode import commitment, fingerprint, leaf_hash, microseconds
+from modelkeep_server.records.ledger import Entry, Ledger
+from modelkeep_server.records.log import lineage
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.survey import StoredBody, StoredEvent
+from modelkeep_server.values.findings import Damage
+
+# A call that makes a version and puts it into production changes it twice, in one event.
+_MOST_STEPS = {version_pb2.Version.DESCRIPTOR.full_name: 2}
+
+
+def check(session: Session, ledger: Ledger, checked: Counter[str]) -> Iterator[Damage]:
+    """Check the log from its first entry on, and gather in `ledger` what it says last."""
+    before = (0, 0)
+    listings = 0
+    for event in survey.events(session):
+        checked["events"] += 1
+        yield from _place(event, before)
+        before = (event.position, event.log_us)
+        record = _record(event)
+        if isinstance(record, Damage):
+            yield record
+            continue
+        scopes = {scope for change in record.changes for scope in lineage(change.resource)}
+        listings += len(scopes)
+        yield from _event(session, event, record, scopes)
+        yield from _changes(session, event, record, ledger)
+    yield from _around(session, listings)
+
+
+def _place(event: StoredEvent, before: tuple[int, int]) -> Iterator[Damage]:
+    position, log_us = before
+    if event.position != position + 1:
+        yield _damage(event, f"comes after events/{position}: what was between them is missing")
+    if event.log_us < log_us:
+        yield _damage(event, "is older than the one before it")
+
+
+def _record(event: StoredEvent) -> event_pb2.EventRecord | Damage:
+    """Read a leaf, or say what is wrong with it."""
+    if leaf_hash(event.leaf) != event.leaf_hash:
+        return _damage(event, "its leaf is not what its hash says")
+    try:
+        leaf = event_pb2.LogLeaf.FromString(event.leaf)
+        record = event_pb2.EventRecord.FromString(leaf.event)
+    except DecodeError:
+        return _damage(event, "its leaf can't be read")
+    place = (leaf.position, microseconds(leaf.log_time), record.event_id)
+    if place != (event.position, event.log_us, event.event_id):
+        return _damage(event, "its leaf has another position, time or id than its row")
+    return record
+
+
+def _event(
+    session: Session, event: StoredEvent, record: event_pb2.EventRecord, scopes: set[str]
+) -> Iterator[Damage]:
+    for scope in sorted(scopes):
+        if not survey.is_listed(session, scope, event.position):
+            yield _damage(event, f"is not found under {scope}")
+    reason = None if event.reason is None else event.reason.encode()
+    if not _binds(record.reason_hash, event.reason_salt, reason):
+        yield _damage(event, "its reason is not what the leaf binds")
+
+
+def _changes(
+    session: Session, event: StoredEvent, record: event_pb2.EventRecord, ledger: Ledger
+) -> Iterator[Damage]:
+    bodies = survey.bodies(session, event.position)
+    if [body.ordinal for body in bodies] != list(range(len(record.changes))):
+        yield _damage(event, f"has {len(record.changes)} changes and {len(bodies)} bodies")
+        return
+    for change, body in zip(record.changes, bodies, strict=True):
+        yield from _bound(event, change, body)
+        try:
+            yield from _change(event, change, body, ledger)
+        except (DecodeError, KeyError):
+            yield _damage(event, f"what it did to {change.resource} can't be read")
+
+
+def _bound(event: StoredEvent, change: event_pb2.Change, body: StoredBody) -> Iterator[Damage]:
+    if not _binds(change.before_hash, body.before_salt, body.before):
+        yield _damage(event, f"what {change.resource} was before is not what the leaf binds")
+    if not _binds(change.after_hash, body.after_salt, body.after):
+        yield _damage(event, f"what {change.resource} was after is not what the leaf binds")
+
+
+def _change(
+    event: StoredEvent, change: event_pb2.Change, body: StoredBody, ledger: Ledger
+) -> Iterator[Damage]:
+    last = ledger.find(change.resource) or Entry(change.type, 0, 0, 0, b"")
+    steps = change.revision - last.revision
+    if not 1 <= steps <= _MOST_STEPS.get(change.type, 1):
+        yield _damage(
+            event,
+            f"makes {change.resource} revision {change.revision}, after revision {last.revision}",
+        )
+    if _print(change, body.before) != last.body:
+        yield _damage(event, f"what {change.resource} was before is not what it was made last")
+    after = _print(change, body.after)
+    entry = Entry(change.type, change.revision, last.changes + 1, event.position, after)
+    ledger.put(change.resource, entry)
+
+
+def _around(session: Session, listings: int) -> Iterator[Damage]:
+    """Check what stands beside the events and names them."""
+    for event_id in survey.doubled_event_ids(session):
+        yield Damage("event", event_id, "more than one event has this id")
+    for position in survey.lost_bodies(session):
+        yield Damage("event", f"events/{position}", "has bodies, and is not there")
+    if (found := survey.listings(session)) != listings:
+        yield Damage("event", "events", f"are found under {found} resources, not {listings}")
+    for method, request_id, event_id in survey.lost_answers(session):
+        yield Damage("answer", request_id, f"the event {event_id} of this {method} is not there")
+
+
+def _binds(expected: bytes, salt: bytes | None, body: bytes | None) -> bool:
+    if salt is None or body is None:
+        return not expected and salt is None and body is None
+    return commitment(salt, body) == expected
+
+
+def _print(change: event_pb2.Change, body: bytes | None) -> bytes:
+    return b"" if body is None else fingerprint(change.type, body)
+
+
+def _damage(event: StoredEvent, text: str) -> Damage:
+    return Damage("event", f"events/{event.position}", text)

@@ -1,0 +1,57 @@
+"""What readers get is what the log says.
+
+* Each namespace, asset, version and alias is what its last event made it, and no event is
+  without its row.
+"""
+
+from collections.abc import Iterator
+
+from google.protobuf.message import DecodeError
+
+from modelkeep_server.records import survey
+from modelkeep_server.records.encode import fingerprint
+from modelkeep_server.records.ledger import Ledger
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.survey import LoggedRow
+from modelkeep_server.values.findings import Damage
+
+
+def check(session: Session, ledger: Ledger) -> Iterator[Damage]:
+    """Hold every row that is on the log against its last event."""
+    for row in survey.logged(session):
+        yield from _row(row, ledger)
+    for resource, position in ledger.left():
+        text = f"is not there, but events/{position} says what became of it"
+        yield Damage(_kind(resource), resource, text)
+
+
+def _row(row: LoggedRow, ledger: Ledger) -> Iterator[Damage]:
+    entry = ledger.take(row.resource)
+    if entry is None:
+        yield Damage(_kind(row.resource), row.resource, "no event says that it was made")
+        return
+    if entry.revision != row.revision:
+        text = f"has revision {row.revision}, the log's last is {entry.revision}"
+        yield Damage(_kind(row.resource), row.resource, text)
+    elif _print(entry.type, row.body) != entry.body:
+        text = f"is not what events/{entry.position}, the last to change it, made it"
+        yield Damage(_kind(row.resource), row.resource, text)
+
+
+def _print(type_name: str, body: bytes | None) -> bytes:
+    if body is None:
+        return b""
+    try:
+        return fingerprint(type_name, body)
+    except (DecodeError, KeyError):
+        return b"unreadable"
+
+
+def _kind(resource: str) -> str:
+    """Tell what a resource is.
+
+    >>> _kind("namespaces/a/assets/b")
+    'asset'
+    """
+    word = resource.split("/")[-2] if "/" in resource else resource
+    return {"aliases": "alias"}.get(word, word.removesuffix("s"))

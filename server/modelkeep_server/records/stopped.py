@@ -1,0 +1,162 @@
+"""A stopped server's database, read without changing a byte of its folder.
+
+* The folder's lock is shared meanwhile, so no server starts on it.
+* What only the write-ahead log has is read too, and stays where it is.
+* Nothing is migrated: a folder of another schema is refused.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import apsw
+from peewee import Query
+from playhouse.migrations import Migration
+
+from modelkeep_server.records import folder
+from modelkeep_server.records.sql import Row, Statement
+from modelkeep_server.records.sqlite import SqliteSession
+from modelkeep_server.values.findings import CantTellError, UnreadableError
+
+DATABASE = "modelkeep.db"
+_HISTORY = "SELECT name FROM schema_migration"
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+
+class StoppedDatabase(SqliteSession):
+    """A session that only reads, and says in our own words that it can't."""
+
+    def rows(self, query: Statement | Query, **values: object) -> list[Row]:
+        """Run a query, and answer all its rows."""
+        with _told():
+            return super().rows(query, **values)
+
+    def each(self, query: Statement | Query, **values: object) -> Iterator[Row]:
+        """Run a query, and yield its rows as they are read."""
+        with _told():
+            yield from super().each(query, **values)
+
+    def row(self, query: Statement | Query, **values: object) -> Row | None:
+        """Run a query, and answer its first row."""
+        with _told():
+            return super().row(query, **values)
+
+    def problems(self) -> Iterator[str]:
+        """Yield what SQLite itself finds wrong: pages, indexes, rows that refer to none."""
+        with _told():
+            for (text,) in self.connection.execute("PRAGMA integrity_check"):
+                if text != "ok":
+                    yield str(text)
+            for table, row, parent, _ in self.connection.execute("PRAGMA foreign_key_check"):
+                yield f"row {row} of {table} refers to a row of {parent} that is not there"
+
+
+@contextmanager
+def stopped(path: Path) -> Iterator[StoppedDatabase]:
+    """Open a folder's database until the end of the block, or raise `CantTellError`.
+
+    Raises `UnreadableError` where its own first pages can't be read.
+    """
+    _check_ours(path)
+    with _unused(path), closing(_open(path / DATABASE)) as connection:
+        _check_schema(path, connection)
+        yield StoppedDatabase(connection)
+
+
+def _check_ours(path: Path) -> None:
+    try:
+        there = set(os.listdir(path))
+    except FileNotFoundError:
+        raise CantTellError(f"there is no folder {path}; name a server's data folder") from None
+    except OSError as error:
+        raise CantTellError(
+            f"{path} can't be read: {error.strerror}; name a server's data folder, as the user "
+            "whose it is"
+        ) from None
+    if DATABASE not in there:
+        raise CantTellError(
+            f"{path} is none of modelkeep's data folders (it has no {DATABASE}); name one"
+        )
+
+
+@contextmanager
+def _unused(path: Path) -> Iterator[None]:
+    """Hold the folder's lock as a reader, if it has one: a copy may be without."""
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise CantTellError(f"{path / 'lock'} can't be read: {error.strerror}") from None
+    try:
+        _share(path, lock)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _share(path: Path, lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        raise CantTellError(
+            f"a server (process {holder}) is running on {path}; stop it, then repeat"
+        ) from None
+
+
+def _open(database: Path) -> apsw.Connection:
+    with _told():
+        if _has_log(database):
+            return _open_with_log(database)
+        # A plain connection would make files beside it, and leave them.
+        uri = f"{database.absolute().as_uri()}?immutable=1"
+        return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+
+
+def _has_log(database: Path) -> bool:
+    """Tell whether a server was killed: what it committed last is beside the database."""
+    beside = (database.with_name(f"{database.name}{end}") for end in ("-wal", "-journal"))
+    return any(log.exists() and log.stat().st_size for log in beside)
+
+
+def _open_with_log(database: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
+    # In exclusive mode the log's index is in memory, and so no file; and without the checkpoint
+    # at the end the log stays.
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _check_schema(path: Path, connection: apsw.Connection) -> None:
+    with _told():
+        tables = {name for (name,) in connection.execute(_TABLES)}
+        applied = set()
+        if "schema_migration" in tables:
+            applied = {name for (name,) in connection.execute(_HISTORY)}
+    if tables and not applied:
+        raise CantTellError(f"{path / DATABASE} is a database of something else than modelkeep")
+    known = {one.name for one in Migration.load_directory(str(folder.MIGRATIONS))}
+    if newer := sorted(applied - known):
+        raise CantTellError(
+            f"{path} was written by a newer modelkeep (it has {', '.join(newer)}); verify it with "
+            "that one"
+        )
+    if known - applied:
+        raise CantTellError(
+            f"{path} is of an older modelkeep, or was never started; verify it with that one, or "
+            "start and stop this one's server on it, which brings it up to date"
+        )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        raise UnreadableError(str(error)) from error
