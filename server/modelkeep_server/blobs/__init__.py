@@ -3,12 +3,13 @@
 from modelkeep_server.blobs.checked import Checksums, read_checked
 from modelkeep_server.blobs.local import LocalStore
 from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
-from modelkeep_server.blobs.port import BLOCK, BlobFiles, BlobStore, StagedBlob
+from modelkeep_server.blobs.port import BLOCK, BlobFiles, BlobReader, BlobStore, StagedBlob
 
 __all__ = [
     "BLOCK",
     "SHARDS",
     "BlobFiles",
+    "BlobReader",
     "BlobStore",
     "Checksums",
     "LocalFiles",

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from modelkeep_server.blobs import BlobFiles
-from modelkeep_server.domain import verify_blobs, verify_log, verify_rows
+from modelkeep_server.domain import (
+    verify_assets,
+    verify_blobs,
+    verify_log,
+    verify_manifests,
+    verify_rows,
+)
 from modelkeep_server.records.ledger import Ledger
 from modelkeep_server.records.stopped import StoppedDatabase
 from modelkeep_server.values.findings import Damage, Finding, UnreadableError
@@ -39,6 +45,8 @@ def _rules(
     return [
         partial(_database, database),
         partial(verify_blobs.check, database, files, read_data, checked),
+        partial(verify_manifests.check, database, files, read_data, checked),
+        partial(verify_assets.check, database, checked),
         partial(verify_log.check, database, ledger, checked),
         partial(verify_rows.check, database, ledger),
     ]

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from google.protobuf.message import DecodeError
 
 from modelkeep.v1 import event_pb2, version_pb2
-from modelkeep_server.records import survey
+from modelkeep_server.records import survey_log
 from modelkeep_server.records.encode import commitment, fingerprint, leaf_hash, microseconds
 from modelkeep_server.records.ledger import Entry, Ledger
 from modelkeep_server.records.log import lineage
 from modelkeep_server.records.sql import Session
-from modelkeep_server.records.survey import StoredBody, StoredEvent
+from modelkeep_server.records.survey_log import StoredBody, StoredEvent
 from modelkeep_server.values.findings import Damage
 
 # A call that makes a version and puts it into production changes it twice, in one event.
@@ -30,7 +30,7 @@ def check(session: Session, ledger: Ledger, checked: Counter[str]) -> Iterator[D
     """Check the log from its first entry on, and gather in `ledger` what it says last."""
     before = (0, 0)
     listings = 0
-    for event in survey.events(session):
+    for event in survey_log.events(session):
         checked["events"] += 1
         yield from _place(event, before)
         before = (event.position, event.log_us)
@@ -72,7 +72,7 @@ def _event(
     session: Session, event: StoredEvent, record: event_pb2.EventRecord, scopes: set[str]
 ) -> Iterator[Damage]:
     for scope in sorted(scopes):
-        if not survey.is_listed(session, scope, event.position):
+        if not survey_log.is_listed(session, scope, event.position):
             yield _damage(event, f"is not found under {scope}")
     reason = None if event.reason is None else event.reason.encode()
     if not _binds(record.reason_hash, event.reason_salt, reason):
@@ -82,7 +82,7 @@ def _event(
 def _changes(
     session: Session, event: StoredEvent, record: event_pb2.EventRecord, ledger: Ledger
 ) -> Iterator[Damage]:
-    bodies = survey.bodies(session, event.position)
+    bodies = survey_log.bodies(session, event.position)
     if [body.ordinal for body in bodies] != list(range(len(record.changes))):
         yield _damage(event, f"has {len(record.changes)} changes and {len(bodies)} bodies")
         return
@@ -120,13 +120,13 @@ def _change(
 
 def _around(session: Session, listings: int) -> Iterator[Damage]:
     """Check what stands beside the events and names them."""
-    for event_id in survey.doubled_event_ids(session):
+    for event_id in survey_log.doubled_event_ids(session):
         yield Damage("event", event_id, "more than one event has this id")
-    for position in survey.lost_bodies(session):
+    for position in survey_log.lost_bodies(session):
         yield Damage("event", f"events/{position}", "has bodies, and is not there")
-    if (found := survey.listings(session)) != listings:
+    if (found := survey_log.listings(session)) != listings:
         yield Damage("event", "events", f"are found under {found} resources, not {listings}")
-    for method, request_id, event_id in survey.lost_answers(session):
+    for method, request_id, event_id in survey_log.lost_answers(session):
         yield Damage("answer", request_id, f"the event {event_id} of this {method} is not there")
 
 

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 from google.protobuf.message import DecodeError
 
-from modelkeep_server.records import survey
+from modelkeep_server.records import survey_log
 from modelkeep_server.records.encode import fingerprint
 from modelkeep_server.records.ledger import Ledger
 from modelkeep_server.records.sql import Session
-from modelkeep_server.records.survey import LoggedRow
+from modelkeep_server.records.survey_log import LoggedRow
 from modelkeep_server.values.findings import Damage
 
 
 def check(session: Session, ledger: Ledger) -> Iterator[Damage]:
     """Hold every row that is on the log against its last event."""
-    for row in survey.logged(session):
+    for row in survey_log.logged(session):
         yield from _row(row, ledger)
     for resource, position in ledger.left():
         text = f"is not there, but events/{position} says what became of it"

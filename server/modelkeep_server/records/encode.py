@@ -84,6 +84,13 @@ def microseconds(time: Timestamp) -> int:
     return time.seconds * 1_000_000 + time.nanos // 1_000
 
 
+def deletion(message: asset_pb2.Asset | version_pb2.Version) -> tuple[int | None, int | None]:
+    """Tell when something was deleted, and until when that can be taken back, if it was."""
+    if not message.HasField("delete_time"):
+        return None, None
+    return microseconds(message.delete_time), microseconds(message.purge_time)
+
+
 def digest_bytes(digest: str) -> bytes:
     """Make the 32 bytes of a `sha256:` digest."""
     return bytes.fromhex(digest.removeprefix("sha256:"))

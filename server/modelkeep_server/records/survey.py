@@ -1,26 +1,13 @@
-"""Everything that is stored, a row at a time and in order: what a check of it all reads."""
+"""Bytes and manifests that are stored, a row at a time: what a check of it all reads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
 from peewee import JOIN, fn
 
-from modelkeep.v1 import version_pb2
-from modelkeep_server.records.encode import digest_text, version_body
+from modelkeep_server.records.encode import digest_text
 from modelkeep_server.records.sql import Session, Statement, bind
-from modelkeep_server.records.tables import (
-    Alias,
-    Asset,
-    Blob,
-    Event,
-    EventBody,
-    EventScope,
-    Namespace,
-    Request,
-    StagedPart,
-    Version,
-)
+from modelkeep_server.records.tables import Blob, Manifest, ManifestFile, Scope, StagedPart
 from modelkeep_server.values.stored_blob import StoredBlob
 
 _BLOBS = Statement(
@@ -31,71 +18,57 @@ _PARTS = Statement(
         StagedPart.key, StagedPart.digest, StagedPart.size, StagedPart.durable_size
     )
 )
-_EVENTS = Statement(
-    lambda: Event.select(
-        Event.position,
-        Event.event_id,
-        Event.log_us,
-        Event.leaf,
-        Event.leaf_hash,
-        Event.reason,
-        Event.reason_salt,
-    ).order_by(Event.position)
-)
-_BODIES = Statement(
-    lambda: (
-        EventBody.select(
-            EventBody.ordinal,
-            EventBody.before,
-            EventBody.before_salt,
-            EventBody.after,
-            EventBody.after_salt,
-        )
-        .where(EventBody.position == bind("position"))
-        .order_by(EventBody.ordinal)
-    )
-)
-_LOST_BODIES = Statement(
-    lambda: (
-        EventBody.select(EventBody.position)
-        .distinct()
-        .join(Event, JOIN.LEFT_OUTER, on=(Event.position == EventBody.position))
-        .where(Event.position.is_null())
-    )
-)
-_LISTED = Statement(
-    lambda: EventScope.select(EventScope.scope).where(
-        (EventScope.scope == bind("scope")) & (EventScope.position == bind("position"))
-    )
-)
-_LISTINGS = Statement(lambda: EventScope.select(fn.COUNT(EventScope.scope)))
-_TWICE = Statement(
-    lambda: (
-        Event.select(Event.event_id).group_by(Event.event_id).having(fn.COUNT(Event.position) > 1)
-    )
-)
-_LOST_ANSWERS = Statement(
-    lambda: (
-        Request.select(Request.method, Request.request_id, Request.event_id)
-        .join(Event, JOIN.LEFT_OUTER, on=(Event.event_id == Request.event_id))
-        .where((Request.event_id != "") & Event.position.is_null())
-    )
-)
-_NAMESPACES = Statement(
-    lambda: Namespace.select(Namespace.name, Namespace.revision, Namespace.message)
-)
-_ASSETS = Statement(lambda: Asset.select(Asset.resource, Asset.revision, Asset.message))
-_VERSIONS = Statement(
-    lambda: Version.select(
-        Asset.resource, Version.number, Version.revision, Version.base, Version.tail
-    ).join(Asset)
-)
-_ALIASES = Statement(
-    lambda: Alias.select(
-        Asset.resource, Alias.name, Alias.revision, Alias.version, Alias.message
-    ).join(Asset)
-)
 _PART = Statement(lambda: StagedPart.select(StagedPart.id).where(StagedPart.key == bind("key")))
+
+_MANIFESTS = Statement(
+    lambda: (
+        Manifest.select(
+            Manifest.id,
+            Scope.name,
+            Manifest.digest,
+            Manifest.file_count,
+            Manifest.checked_files,
+            Manifest.size,
+            Manifest.sealed,
+            Blob.digest,
+            Blob.key,
+            Blob.size,
+            Blob.checksums,
+        )
+        .join(Scope, JOIN.LEFT_OUTER)
+        .join(Blob, JOIN.LEFT_OUTER, on=(Blob.id == Manifest.blob))
+        .order_by(Manifest.id)
+    )
+)
+_TOTALS = Statement(
+    lambda: (
+        ManifestFile.select(fn.COUNT(Blob.id), fn.COALESCE(fn.SUM(Blob.size), 0))
+        .join(Blob)
+        .where(ManifestFile.manifest == bind("manifest"))
+    )
+)
+_LINES = Statement(
+    lambda: (
+        ManifestFile.select(ManifestFile.path, Blob.digest)
+        .join(Blob)
+        .where(ManifestFile.manifest == bind("manifest"))
+        .order_by(ManifestFile.path)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A manifest's row and its blob, if that is there. Sizes in bytes."""
+
+    id: int
+    scope: str
+    digest: str
+    file_count: int
+    checked_files: int
+    size: int
+    sealed: bool
+    blob: StoredBlob | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,39 +79,6 @@ class StoredPart:
     digest: str
     size: int
     durable_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An entry of the log, as its row has it."""
-
-    position: int
-    event_id: str
-    log_us: int
-    leaf: bytes
-    leaf_hash: bytes
-    reason: str | None
-    reason_salt: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBody:
-    """What one change was before and after, with what binds it to the leaf."""
-
-    ordinal: int
-    before: bytes | None
-    before_salt: bytes | None
-    after: bytes | None
-    after_salt: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRow:
-    """A resource as readers get it, for the log to say the same; no body: it is no more."""
-
-    resource: str
-    revision: int
-    body: bytes | None
 
 
 def blobs(session: Session) -> Iterator[StoredBlob]:
@@ -158,57 +98,22 @@ def is_part(session: Session, key: str) -> bool:
     return session.row(_PART, key=key) is not None
 
 
-def events(session: Session) -> Iterator[StoredEvent]:
-    """Yield the log, by position."""
-    return (StoredEvent(*row) for row in session.each(_EVENTS))
+def manifests(session: Session) -> Iterator[StoredManifest]:
+    """Yield all manifests, sealed or not."""
+    for row in session.each(_MANIFESTS):
+        manifest_id, scope, digest, files, checked, size, sealed, blob_digest, *rest = row
+        blob = None if blob_digest is None else StoredBlob(digest_text(blob_digest), *rest)
+        text = digest_text(digest)
+        yield StoredManifest(manifest_id, scope, text, files, checked, size, bool(sealed), blob)
 
 
-def bodies(session: Session, position: int) -> list[StoredBody]:
-    """List the bodies of an event, by ordinal."""
-    return [StoredBody(*row) for row in session.rows(_BODIES, position=position)]
+def totals(session: Session, manifest_id: int) -> tuple[int, int]:
+    """Tell how many files a manifest has, and how many bytes they have together."""
+    count, size = session.row(_TOTALS, manifest=manifest_id) or (0, 0)
+    return count, size
 
 
-def lost_bodies(session: Session) -> Iterator[int]:
-    """Yield the positions at which there are bodies and no event."""
-    return (position for (position,) in session.each(_LOST_BODIES))
-
-
-def is_listed(session: Session, scope: str, position: int) -> bool:
-    """Tell whether an event is found under a resource."""
-    return session.row(_LISTED, scope=scope, position=position) is not None
-
-
-def listings(session: Session) -> int:
-    """Tell how often events are found under resources."""
-    row = session.row(_LISTINGS)
-    return row[0] if row else 0
-
-
-def doubled_event_ids(session: Session) -> Iterator[str]:
-    """Yield the ids that more than one event has."""
-    return (event_id for (event_id,) in session.each(_TWICE))
-
-
-def lost_answers(session: Session) -> Iterator[tuple[str, str, str]]:
-    """Yield the answers kept for repeats whose event is not there: method, request and event."""
-    return ((method, request, event) for method, request, event in session.each(_LOST_ANSWERS))
-
-
-def logged(session: Session) -> Iterator[LoggedRow]:
-    """Yield the rows of all that is on the log."""
-    for name, revision, message in session.each(_NAMESPACES):
-        yield LoggedRow(f"namespaces/{name}", revision, message)
-    for resource, revision, message in session.each(_ASSETS):
-        yield LoggedRow(resource, revision, message)
-    for asset, number, revision, base, tail in session.each(_VERSIONS):
-        yield LoggedRow(f"{asset}/versions/{number}", revision, _without_aliases(base + tail))
-    for asset, name, revision, version, message in session.each(_ALIASES):
-        live = version is not None
-        yield LoggedRow(f"{asset}/aliases/{name}", revision, message if live else None)
-
-
-def _without_aliases(message: bytes) -> bytes:
-    try:
-        return version_body(version_pb2.Version.FromString(message))
-    except DecodeError:
-        return message
+def lines(session: Session, manifest_id: int) -> Iterator[tuple[str, str]]:
+    """Yield a manifest's files by path: digest and path."""
+    for path, digest in session.each(_LINES, manifest=manifest_id):
+        yield digest_text(digest), path

@@ -1,0 +1,120 @@
+"""Namespaces and assets are what their rows say, and their counters add up.
+
+* A message agrees with the columns beside it.
+* An asset's versions are numbered 1, 2, … up to its counter, none twice.
+* How many versions it shows, the latest of them and the bytes used are those of its versions:
+  deleted ones show no more, and their bytes count until they are purged.
+* At most one of its versions is in production.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from modelkeep.names import fold
+from modelkeep.v1 import namespace_pb2, version_pb2
+from modelkeep_server.domain import verify_aliases, verify_versions
+from modelkeep_server.records import survey_versions as survey
+from modelkeep_server.records.assets import StoredAsset
+from modelkeep_server.records.encode import deletion
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.survey_versions import AssetRow, NamespaceRow, VersionRow
+from modelkeep_server.records.transaction import etag
+from modelkeep_server.values.findings import Damage
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What an asset's versions add up to."""
+
+    last: int = 0
+    live: int = 0
+    latest: int = 0
+    size: int = 0
+    in_production: int = 0
+
+    def add(self, row: VersionRow) -> None:
+        stored = row.version
+        self.last = stored.number
+        self.in_production += row.stage == version_pb2.STAGE_PRODUCTION
+        if stored.deleted_us is None:
+            self.live += 1
+            self.latest = stored.number
+        if not stored.purged and row.content is not None:
+            self.size += row.content[2]
+
+
+def check(session: Session, checked: Counter[str]) -> Iterator[Damage]:
+    """Check all namespaces, and all assets with their versions and aliases."""
+    for row in survey.namespaces(session):
+        for text in _namespace(row):
+            yield Damage("namespace", f"namespaces/{row.name}", text)
+    for asset in survey.assets(session):
+        checked["assets"] += 1
+        for text in _asset(asset):
+            yield Damage("asset", asset.asset.resource, text)
+        yield from _versions(session, asset.asset, checked)
+        yield from verify_aliases.check(session, asset.asset)
+    for resource, position in survey.untold_moves(session):
+        yield Damage("history", resource, f"a move has no event of its time: events/{position}")
+
+
+def _namespace(row: NamespaceRow) -> Iterator[str]:
+    try:
+        message = namespace_pb2.Namespace.FromString(row.message)
+    except DecodeError:
+        yield "its message can't be read"
+        return
+    found = (message.name, message.etag, row.folded)
+    if found != (f"namespaces/{row.name}", etag(row.revision), fold(row.name)):
+        yield "its message has another name or etag than its row"
+
+
+def _asset(row: AssetRow) -> Iterator[str]:
+    asset = row.asset
+    try:
+        message = asset.parsed()
+    except DecodeError:
+        yield "its message can't be read"
+        return
+    if (message.name, message.etag) != (asset.resource, etag(asset.revision)):
+        yield "its message has another name or etag than its row"
+    name = asset.resource.rpartition("/")[2]
+    if (f"namespaces/{row.namespace}/assets/{name}", fold(name)) != (asset.resource, row.folded):
+        yield "its row is in another namespace, or under another name"
+    if message.kind != asset.kind:
+        yield "its message has another kind than its row"
+    if deletion(message) != (asset.deleted_us, asset.purge_us):
+        yield "its message was deleted at another time than its row"
+
+
+def _versions(session: Session, asset: StoredAsset, checked: Counter[str]) -> Iterator[Damage]:
+    sums = _Sums()
+    for row in survey.versions(session, asset.id):
+        checked["versions"] += 1
+        number = row.version.number
+        if number != sums.last + 1:
+            yield _damage(asset, f"version {number} comes after version {sums.last}")
+        sums.add(row)
+        yield from verify_versions.check(session, asset, row)
+    for text in _counters(asset, sums):
+        yield _damage(asset, text)
+
+
+def _counters(asset: StoredAsset, sums: _Sums) -> Iterator[str]:
+    for what, found, right in (
+        ("the next number is", asset.next_number, sums.last + 1),
+        ("the count of its versions is", asset.version_count, sums.live),
+        ("its latest version is", asset.latest_number, sums.latest),
+        ("the bytes it uses are", asset.size, sums.size),
+    ):
+        if found != right:
+            yield f"{what} {found} in its row, and {right} by its versions"
+    if sums.in_production > 1:
+        yield f"{sums.in_production} of its versions are in production"
+
+
+def _damage(asset: StoredAsset, text: str) -> Damage:
+    return Damage("asset", asset.resource, text)

@@ -1,0 +1,76 @@
+"""Manifests are what their texts say.
+
+* A manifest's blob is there, under the manifest's own digest.
+* Its rows are as many as were checked, and have together the size that was counted; a sealed one
+  has all of them.
+* Read, its rows are the lines of its text, as far as they were checked.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from modelkeep.errors import DataLossError, InvalidArgumentError
+from modelkeep_server.blobs import BlobReader, read_checked
+from modelkeep_server.domain import manifest_text
+from modelkeep_server.records import survey
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.survey import StoredManifest
+from modelkeep_server.values.findings import Damage
+from modelkeep_server.values.stored_blob import StoredBlob
+
+
+def check(
+    session: Session, store: BlobReader, read_data: bool, checked: Counter[str]
+) -> Iterator[Damage]:
+    """Check all manifests, sealed or not."""
+    for manifest in survey.manifests(session):
+        checked["manifests"] += 1
+        for text in _faults(session, store, manifest, read_data):
+            yield Damage("manifest", manifest.digest, f"under {manifest.scope}: {text}")
+
+
+def _faults(
+    session: Session, store: BlobReader, manifest: StoredManifest, read_data: bool
+) -> Iterator[str]:
+    count, size = survey.totals(session, manifest.id)
+    if count != manifest.checked_files:
+        yield f"has {count} files, not {manifest.checked_files}"
+    if size != manifest.size:
+        yield f"its files have {size} bytes, not {manifest.size}"
+    if manifest.sealed != (manifest.checked_files == manifest.file_count):
+        state = "sealed" if manifest.sealed else "not sealed"
+        yield f"is {state} with {manifest.checked_files} of {manifest.file_count} files checked"
+    if manifest.blob is None:
+        yield "its blob is not there"
+    elif manifest.blob.digest != manifest.digest:
+        yield f"its blob is {manifest.blob.digest}"
+    elif read_data:
+        yield from _text(session, store, manifest, manifest.blob)
+
+
+def _text(
+    session: Session, store: BlobReader, manifest: StoredManifest, blob: StoredBlob
+) -> Iterator[str]:
+    try:
+        yield from _lines(session, store, manifest, blob)
+    except InvalidArgumentError as error:
+        yield f"its text is none of a manifest: {error}"
+    except (DataLossError, OSError):
+        yield "its text can't be read"
+
+
+def _lines(
+    session: Session, store: BlobReader, manifest: StoredManifest, blob: StoredBlob
+) -> Iterator[str]:
+    """Compare the text with the rows, line by line."""
+    rows = survey.lines(session, manifest.id)
+    count = 0
+    for line, row in zip_longest(manifest_text.read(read_checked(store, blob, 0, blob.size)), rows):
+        count += line is not None
+        told = (line.digest, line.path) if line is not None else None
+        if told != row and (row is not None or count <= manifest.checked_files):
+            yield f"line {count} of its text is not its file {count}"
+            return
+    if count != manifest.file_count:
+        yield f"its text has {count} lines, not {manifest.file_count}"
