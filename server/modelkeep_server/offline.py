@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelkeep_server.blobs import LocalFiles
 from modelkeep_server.domain import verify_blobs
-from modelkeep_server.domain.verify import COUNTED, verify
+from modelkeep_server.domain.verify import COUNTED, unreadable, verify
 from modelkeep_server.records import folder
 from modelkeep_server.records.stopped import stopped
 from modelkeep_server.values.findings import (
@@ -31,7 +31,7 @@ def check_folder(data: Path, read_data: bool, checked: Counter[str]) -> Iterator
                 yield verify_blobs.stranger(name)
             yield from verify(database, LocalFiles(data), read_data=read_data, checked=checked)
     except UnreadableError as error:
-        yield Damage("database", "modelkeep.db", f"can't be read: {error}")
+        yield unreadable(error)
 
 
 def counts(checked: Counter[str]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelkeep.cli import output
+from modelkeep.cli import output, problems
 from modelkeep.cli.extras import need_server
 from modelkeep.cli.session import Json, Session, flag
 
@@ -49,7 +49,7 @@ def verify(
     harmless; 2, something is damaged; 3, it can't be told, since a server is running on it, it
     is no data folder, or another modelkeep's. A wrong command line is 2 as well, with no report.
     """
-    need_server(_COMMAND)
+    need_server(_COMMAND, CANT_TELL)
     from modelkeep_server.offline import CantTellError, check_folder, counts
 
     checked: Counter[str] = Counter()
@@ -59,6 +59,10 @@ def verify(
     except CantTellError as problem:
         output.say(f"{_COMMAND}: {problem}")
         raise typer.Exit(CANT_TELL) from None
+    except Exception as problem:
+        # Whatever it is, it must not pass for a verdict.
+        problems.report(problem)
+        raise typer.Exit(CANT_TELL) from problem
     if as_json:
         found = {"data": data, "read_data": read_data, "checked": counts(checked)}
         output.document(found | report.to_dict())

@@ -27,12 +27,27 @@ def verify(
     database: StoppedDatabase, files: BlobFiles, *, read_data: bool, checked: Counter[str]
 ) -> Iterator[Finding]:
     """Yield everything that is found; `checked` counts what was looked at."""
+    yield from _read(partial(_database, database))
+    wrong = list(_kinds(database))
+    yield from wrong
+    if wrong:
+        return  # what the rules read must be what they take it for
     with Ledger() as ledger:
         for rule in _rules(database, files, ledger, read_data, checked):
-            try:
-                yield from rule()
-            except UnreadableError as error:
-                yield Damage("database", "modelkeep.db", f"can't be read: {error}")
+            yield from _read(rule)
+
+
+def _read(rule: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Follow a rule as far as the database can be read."""
+    try:
+        yield from rule()
+    except UnreadableError as error:
+        yield unreadable(error)
+
+
+def unreadable(error: UnreadableError) -> Damage:
+    """Say that the database can't be read any further."""
+    return Damage("database", "modelkeep.db", f"can't be read: {error}")
 
 
 def _rules(
@@ -43,7 +58,6 @@ def _rules(
     checked: Counter[str],
 ) -> list[Callable[[], Iterator[Finding]]]:
     return [
-        partial(_database, database),
         partial(verify_blobs.check, database, files, read_data, checked),
         partial(verify_manifests.check, database, files, read_data, checked),
         partial(verify_assets.check, database, checked),
@@ -54,4 +68,9 @@ def _rules(
 
 def _database(database: StoppedDatabase) -> Iterator[Damage]:
     for problem in database.problems():
+        yield Damage("database", "modelkeep.db", problem)
+
+
+def _kinds(database: StoppedDatabase) -> Iterator[Damage]:
+    for problem in database.wrong_kinds():
         yield Damage("database", "modelkeep.db", problem)

@@ -16,6 +16,7 @@ from peewee import Query
 from playhouse.migrations import Migration
 
 from modelkeep_server.records import folder
+from modelkeep_server.records.kinds import wrong_kinds
 from modelkeep_server.records.sql import Row, Statement
 from modelkeep_server.records.sqlite import SqliteSession
 from modelkeep_server.values.findings import CantTellError, UnreadableError
@@ -51,6 +52,10 @@ class StoppedDatabase(SqliteSession):
                     yield str(text)
             for table, row, parent, _ in self.connection.execute("PRAGMA foreign_key_check"):
                 yield f"row {row} of {table} refers to a row of {parent} that is not there"
+
+    def wrong_kinds(self) -> Iterator[str]:
+        """Yield the columns with values of a kind that modelkeep never writes there."""
+        return wrong_kinds(self.connection)
 
 
 @contextmanager
@@ -136,10 +141,9 @@ def _open_with_log(database: Path) -> apsw.Connection:
 def _check_schema(path: Path, connection: apsw.Connection) -> None:
     with _told():
         tables = {name for (name,) in connection.execute(_TABLES)}
-        applied = set()
-        if "schema_migration" in tables:
-            applied = {name for (name,) in connection.execute(_HISTORY)}
-    if tables and not applied:
+        ours = "schema_migration" in tables
+        applied = {name for (name,) in connection.execute(_HISTORY)} if ours else set()
+    if tables and not ours:
         raise CantTellError(f"{path / DATABASE} is a database of something else than modelkeep")
     known = {one.name for one in Migration.load_directory(str(folder.MIGRATIONS))}
     if newer := sorted(applied - known):
@@ -158,5 +162,5 @@ def _check_schema(path: Path, connection: apsw.Connection) -> None:
 def _told() -> Iterator[None]:
     try:
         yield
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         raise UnreadableError(str(error)) from error
