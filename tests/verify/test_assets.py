@@ -25,6 +25,7 @@ POINTER = is_alias("production")
         ("UPDATE asset SET revision = 9", "another name or etag"),
         ("UPDATE asset SET revision = 9", "has revision 9, the log's last is 1"),
         ("UPDATE asset SET message = x'ff'", "its message can't be read"),
+        ("UPDATE asset SET deleted_us = 1", "its history does not end where it is now"),
         (f"DELETE FROM asset WHERE {IS_ASSET}", "is not there, but events/"),
         (f"UPDATE asset SET resource = '{ASSET}x' WHERE {IS_ASSET}", "is not there, but events/"),
     ],
@@ -108,13 +109,27 @@ def test_a_mover_that_no_event_names(data: Path, verify: Verify) -> None:
 @pytest.mark.parametrize(
     ("sql", "resource"),
     [
-        (f"UPDATE alias_move SET position = 1 WHERE {is_alias('champion')}", "aliases/champion"),
-        (f"UPDATE alias_move SET log_us = 1 WHERE {is_alias('champion')}", "aliases/champion"),
-        (f"UPDATE stage_move SET position = 1 WHERE {is_version(6)}", "versions/6"),
-        (f"UPDATE stage_move SET log_us = 1 WHERE {is_version(6)}", "versions/6"),
+        (
+            f"UPDATE alias_move SET position = 1 WHERE {is_alias('champion')}",
+            f"{ASSET}/aliases/champion",
+        ),
+        (
+            f"UPDATE alias_move SET log_us = 1 WHERE {is_alias('champion')}",
+            f"{ASSET}/aliases/champion",
+        ),
+        (f"UPDATE stage_move SET position = 1 WHERE {is_version(6)}", f"{ASSET}/versions/6"),
+        (f"UPDATE stage_move SET log_us = 1 WHERE {is_version(6)}", f"{ASSET}/versions/6"),
+        ("UPDATE asset_move SET position = 1", f"{NAMESPACE}/assets/gone"),
+        ("UPDATE asset_move SET log_us = 1", f"{NAMESPACE}/assets/gone"),
     ],
 )
 def test_a_move_without_its_event(data: Path, verify: Verify, sql: str, resource: str) -> None:
     edit(data, sql)
 
-    verify(data).check("history", f"{ASSET}/{resource}", "a move has no event of its time")
+    verify(data).check("history", resource, "a move has no event of its time")
+
+
+def test_a_deletion_that_the_history_does_not_know(data: Path, verify: Verify) -> None:
+    edit(data, "DELETE FROM asset_move")
+
+    verify(data).check("asset", f"{NAMESPACE}/assets/gone", "its history does not end")

@@ -4,6 +4,7 @@
 * An asset's versions are numbered 1, 2, … up to its counter, none twice.
 * How many versions it shows, the latest of them and the bytes used are those of its versions:
   deleted ones show no more, and their bytes count until they are purged.
+* Its history ends with its being deleted, if it is.
 * At most one of its versions is in production.
 """
 
@@ -55,6 +56,8 @@ def check(session: Session, checked: Counter[str]) -> Iterator[Damage]:
         checked["assets"] += 1
         for text in _asset(asset):
             yield Damage("asset", asset.asset.resource, text)
+        if survey.last_asset_move(session, asset.asset.id) != (asset.asset.deleted_us is not None):
+            yield _damage(asset.asset, "its history does not end where it is now")
         yield from _versions(session, asset.asset, checked)
         yield from verify_aliases.check(session, asset.asset)
     for resource, position in survey.untold_moves(session):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from peewee import JOIN, fn
 
@@ -12,6 +13,7 @@ from modelkeep_server.records.tables import (
     Alias,
     AliasMove,
     Asset,
+    AssetMove,
     Event,
     EventScope,
     Input,
@@ -134,9 +136,18 @@ _STAGE_MOVE = Statement(
 )
 
 
-def _untold(move: type[AliasMove] | type[StageMove], word: str, what: object) -> Statement:
-    """Find the moves that no event of their resource and time is for."""
-    resource = Asset.resource.concat(f"/{word}/").concat(what)
+_ASSET_MOVE = Statement(
+    lambda: (
+        AssetMove.select(AssetMove.deleted)
+        .where(AssetMove.asset == bind("asset"))
+        .order_by(AssetMove.position.desc())
+        .limit(1)
+    )
+)
+
+
+def _untold(move: type[AliasMove] | type[StageMove] | type[AssetMove], resource: Any) -> Statement:
+    """Find the moves of a resource that no event of its, at their time, is for."""
     return Statement(
         lambda: (
             move.select(resource, move.position)
@@ -157,8 +168,9 @@ def _untold(move: type[AliasMove] | type[StageMove], word: str, what: object) ->
 
 
 _UNTOLD = (
-    _untold(AliasMove, "aliases", AliasMove.name),
-    _untold(StageMove, "versions", StageMove.number),
+    _untold(AliasMove, Asset.resource.concat("/aliases/").concat(AliasMove.name)),
+    _untold(StageMove, Asset.resource.concat("/versions/").concat(StageMove.number)),
+    _untold(AssetMove, Asset.resource),
 )
 
 
@@ -277,6 +289,12 @@ def last_stage_move(session: Session, asset_id: int, number: int) -> tuple[int, 
     """Find the last move of a version: its row, and the stage, 0 where it was deleted."""
     row = session.row(_STAGE_MOVE, asset=asset_id, number=number)
     return (row[0], row[1]) if row else None
+
+
+def last_asset_move(session: Session, asset_id: int) -> bool:
+    """Tell whether an asset's history ends with its being deleted."""
+    row = session.row(_ASSET_MOVE, asset=asset_id)
+    return bool(row and row[0])
 
 
 def untold_moves(session: Session) -> Iterator[tuple[str, int]]:
