@@ -113,14 +113,18 @@ def _tell(report: _Report, checked: dict[str, int], read_data: bool) -> None:
         f"{count:,} {kind}" for kind, count in checked.items() if kind != "bytes_read"
     )
     output.line(f"checked  {things}; read {read}")
-    output.line(_VERDICTS[report.code].format(report.damage_count or report.orphan_count))
+    output.line(_verdict(report))
 
 
-_VERDICTS = {
-    CLEAN: "whole: all is as it should be",
-    ORPHANS: "whole: {:,} files that nothing refers to are harmless, nothing need be done",
-    DAMAGE: "damaged: {:,} findings; keep a copy of the folder as it is, then restore a backup",
-}
+def _verdict(report: _Report) -> str:
+    if report.damage:
+        found = output.counted(report.damage_count, "finding")
+        return f"damaged: {found}; keep a copy of the folder as it is, then restore a backup"
+    if report.orphans:
+        are = "is" if report.orphan_count == 1 else "are"
+        found = output.counted(report.orphan_count, "file")
+        return f"whole: {found} that nothing refers to {are} harmless; nothing need be done"
+    return "whole: all is as it should be"
 
 
 def _tell_more(count: int) -> None:

@@ -240,9 +240,13 @@ class Upload:
         yield from self._done()
 
     def _drop(self, staged: StagedBlob, part: Part) -> None:
+        # The row first: one must never tell of durable bytes that are gone.
+        ours = self._records.bookkeep(lambda tx: staging.drop(tx, part))
         self._staged = None
-        staged.discard()
-        self._records.bookkeep(lambda tx: staging.drop(tx, part))
+        if ours:
+            staged.discard()
+        else:
+            staged.close()
 
     def _done(self) -> Iterator[pb.BlobProgress]:
         self.complete = True
