@@ -3,11 +3,14 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.running import run_server
+from tests.services.processes import serving
 from tests.verify.conftest import Verified, Verify, edit
 
 from modelkeep_server.records import folder
@@ -74,3 +77,31 @@ def test_somebody_elses_database(tmp_path: Path, verify: Verify) -> None:
         connection.execute("CREATE TABLE songs (title TEXT)")
 
     _check(verify(tmp_path), "database of something else")
+
+
+_HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT COUNT(*) FROM event").fetchall()
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_database_that_another_program_is_using(tmp_path: Path, verify: Verify) -> None:
+    with serving(tmp_path / "data") as server:
+        server.kill()
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / "data" / "modelkeep.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        verified = verify(tmp_path / "data")
+        program.communicate()
+
+    _check(verified, "can't be opened", "end what else uses it")
+
+
+def test_a_database_that_is_a_folder(tmp_path: Path, verify: Verify) -> None:
+    (tmp_path / "modelkeep.db").mkdir()
+
+    _check(verify(tmp_path), "none of modelkeep's data folders")

@@ -51,6 +51,17 @@ def test_a_text_that_can_not_be_read(data: Path, verify: Verify) -> None:
     verified.check("blob", NAME, "is missing")
 
 
+def test_a_text_that_is_none_of_a_manifest(data: Path, verify: Verify) -> None:
+    other = digest(WEIGHTS).removeprefix("sha256:")
+    edit(
+        data,
+        f"UPDATE manifest SET digest = x'{other}', blob_id = (SELECT id FROM blob WHERE "
+        f"digest = x'{other}') WHERE {IS_IT}",
+    )
+
+    verify(data).check("manifest", digest(WEIGHTS), "its text is none of a manifest: line 1")
+
+
 def test_a_manifest_that_is_half_sealed_is_whole(data: Path, verify: Verify) -> None:
     edit(data, "INSERT INTO scope (name) VALUES ('namespaces/later')")
     edit(

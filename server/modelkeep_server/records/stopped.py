@@ -22,6 +22,14 @@ from modelkeep_server.records.sqlite import SqliteSession
 from modelkeep_server.values.findings import CantTellError, UnreadableError
 
 DATABASE = "modelkeep.db"
+# Nothing is known of the database then: it could not be looked at.
+_CLOSED = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.LockedError,
+    apsw.PermissionsError,
+    apsw.ReadOnlyError,
+)
 _HISTORY = "SELECT name FROM schema_migration"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
@@ -80,7 +88,7 @@ def _check_ours(path: Path) -> None:
             f"{path} can't be read: {error.strerror}; name a server's data folder, as the user "
             "whose it is"
         ) from None
-    if DATABASE not in there:
+    if DATABASE not in there or not (path / DATABASE).is_file():
         raise CantTellError(
             f"{path} is none of modelkeep's data folders (it has no {DATABASE}); name one"
         )
@@ -162,5 +170,10 @@ def _check_schema(path: Path, connection: apsw.Connection) -> None:
 def _told() -> Iterator[None]:
     try:
         yield
+    except _CLOSED as error:
+        raise CantTellError(
+            f"{DATABASE} can't be opened: {error}; end what else uses it, or verify a copy of the "
+            "folder that you may write"
+        ) from error
     except (apsw.Error, UnicodeDecodeError) as error:
         raise UnreadableError(str(error)) from error
