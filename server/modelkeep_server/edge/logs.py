@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any, TextIO
 
+from grpc import aio
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MAX_WAITING_LINES = 10_000
 PAUSE_SECONDS = 0.02  # lines of a busy server are written many at a time
@@ -142,4 +144,6 @@ class _Bridge(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = "error" if record.levelno >= logging.ERROR else "warning"
         fault = record.exc_info[1] if record.exc_info else None
+        if isinstance(fault, aio.BaseError):
+            level, fault = "debug", None  # grpc's way to say that a caller gave up meanwhile
         self._log.log(level, record.getMessage(), logger=record.name, exc_info=fault)
