@@ -19,15 +19,24 @@ OPTIONS = ("--listen", "127.0.0.1:0", "--metrics-listen", "off", "--log-format",
 class ServerProcess:
     """A server as people start it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
-        log = data.with_name(f"{data.name}.log")
+        self._log = log = data.with_name(f"{data.name}.log")
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "modelkeep_server", *OPTIONS, "--data", str(data)],
+                [sys.executable, "-m", "modelkeep_server", *OPTIONS, *options, "--data", str(data)],
                 stderr=stderr,
             )
         self.address: str = json.loads(self._first_line(log))["address"]
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def log(self) -> str:
+        """Give what it said so far."""
+        return self._log.read_text()
 
     def kill(self) -> None:
         """End it as a power cut would, but for what the kernel has."""
@@ -51,9 +60,9 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[ServerProcess]:
+def serving(data: Path, *options: str) -> Iterator[ServerProcess]:
     """Run a server process until the end of the block, if it is not killed before."""
-    server = ServerProcess(data)
+    server = ServerProcess(data, *options)
     try:
         yield server
     finally:
