@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import lru_cache
 
 from modelkeep.errors import NotFoundError, OutOfRangeError, ResourceExhaustedError
 from modelkeep.v1 import event_service_pb2 as pb
@@ -16,6 +18,8 @@ from modelkeep_server.values.call import Call
 
 BOOKMARK_SECONDS = 30.0
 _BATCH = 20
+_SHARED = 8
+"""So many batches are kept for the other watches that the same commits wake."""
 _SLOW_SECONDS = 10.0
 """A reader that takes longer over one event is ended, so that it knows that it is behind."""
 
@@ -28,6 +32,7 @@ class EventService:
         self._records = records
         self._bookmark_seconds = bookmark_seconds
         self._feed = Feed()
+        self._events = lru_cache(_SHARED)(self._read_events)
         records.listen(self._feed.committed)
 
     def GetEvent(self, request: pb.GetEventRequest, _call: Call) -> bytes:
@@ -46,7 +51,7 @@ class EventService:
 
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, _call: Call
-    ) -> AsyncIterator[pb.WatchEventsResponse]:
+    ) -> AsyncIterator[bytes | pb.WatchEventsResponse]:
         changed = self._feed.subscribe(request.resource)
         try:
             end = self._records.position()
@@ -62,23 +67,30 @@ class EventService:
             yield self._bookmark(position)
             while True:
                 changed.clear()
-                end = self._records.position()
-                while events := log.after(
-                    self._records.read(), request.resource, position, _BATCH, end
-                ):
-                    for event in events:
+                end = max(end, self._feed.position)
+                while events := self._events(request.resource, position, end):
+                    for place, event in events:
                         sent = time.monotonic()
-                        yield pb.WatchEventsResponse(event=event)
-                        position = event.position
+                        yield event
+                        position = place
                         if time.monotonic() - sent > _SLOW_SECONDS:
                             raise _too_slow(position)
                 position = end
-                try:
-                    await asyncio.wait_for(changed.wait(), self._bookmark_seconds)
-                except TimeoutError:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._bookmark_seconds):
+                        await changed.wait()
+                if not changed.is_set():
                     yield self._bookmark(position)
         finally:
             self._feed.unsubscribe(request.resource, changed)
+
+    def _read_events(self, resource: str, after: int, end: int) -> list[tuple[int, bytes]]:
+        """Read a batch of events, each with its position, as watches send them."""
+        found = log.after(self._records.read(), resource, after, _BATCH, end)
+        return [
+            (event.position, pb.WatchEventsResponse(event=event).SerializeToString())
+            for event in found
+        ]
 
     def _bookmark(self, position: int) -> pb.WatchEventsResponse:
         bookmark = pb.Bookmark(position=position, time=timestamp(now_us()))

@@ -18,6 +18,8 @@ class Feed:
         """Wait for the first watch to learn the event loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.position = 0
+        """Of the last commit that watches were woken for, as it is known on the loop."""
 
     def subscribe(self, resource: str) -> asyncio.Event:
         """Answer what is set whenever something below `resource` was committed; on the loop."""
@@ -36,9 +38,11 @@ class Feed:
     def committed(self, committed: Committed) -> None:
         """Wake the watches that this concerns; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, committed.scopes | {_EVERYTHING})
+            self._loop.call_soon_threadsafe(self._wake, committed)
 
-    def _wake(self, scopes: frozenset[str]) -> None:
-        for scope in scopes:
+    def _wake(self, committed: Committed) -> None:
+        # Threads may tell of two commits in the other order.
+        self.position = max(self.position, committed.position)
+        for scope in committed.scopes | {_EVERYTHING}:
             for event in self._waiting.get(scope, ()):
                 event.set()
