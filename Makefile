@@ -64,7 +64,7 @@ mutants: setup ## Show that each test of faults fails on a build with its fault;
 demo: setup ## Train, push, promote, pull and compare real models
 	$(RUN) demo
 
-bench: setup ## Measure speed as ratios; QUICK=1 for a short run
+bench: setup ## Measure speed as ratios; QUICK=1 for a short run, ROWS="get list" for some
 	$(RUN) bench
 
 image: ## Build the container image; IMAGE_FLAGS="--build-arg BASE=…" for another base

@@ -20,6 +20,10 @@ async def answer(_request: bytes, _context: object) -> bytes:
     return b""
 
 
+async def as_many_bytes(request: bytes, _context: object) -> bytes:
+    return CHUNK[: int(request)]
+
+
 async def stream(request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
     for _ in range(int(request)):
         await context.write(CHUNK)
@@ -30,6 +34,7 @@ async def serve() -> None:
     server = aio.server()
     handlers: dict[str, RpcMethodHandler[bytes, bytes]] = {
         "Empty": unary(answer),
+        "Bytes": unary(as_many_bytes),
         "Stream": unary_stream_rpc_method_handler(stream),
     }
     server.add_generic_rpc_handlers((method_handlers_generic_handler("bare", handlers),))

@@ -40,6 +40,24 @@ def direct_write_rate(folder: Path, size_mib: int) -> float:
     return rate
 
 
+def hash_and_write_rate(folder: Path, data: bytes) -> float:
+    """Tell the rate of hashing bytes and writing them to a file, by the MiB; MiB/s."""
+    path = folder / "written"
+
+    def work() -> None:
+        hasher = hashlib.sha256()
+        with path.open("wb", buffering=0) as file:
+            for start in range(0, len(data), MIB):
+                chunk = data[start : start + MIB]
+                hasher.update(chunk)
+                file.write(chunk)
+            os.fsync(file.fileno())
+
+    rate = len(data) / MIB / seconds(work)
+    path.unlink()
+    return rate
+
+
 def local_files_rate(folder: Path, blobs: list[bytes]) -> float:
     """Tell how many files a second are hashed, written, fsynced and renamed here."""
     folder.mkdir(exist_ok=True)

@@ -54,8 +54,17 @@ def bare() -> Iterator[Running]:
 
 def memory_mib(pid: int) -> float:
     """Tell a process's resident memory."""
+    return _memory(pid, "VmRSS")
+
+
+def peak_mib(pid: int) -> float:
+    """Tell the most resident memory that a process ever had."""
+    return _memory(pid, "VmHWM")
+
+
+def _memory(pid: int, which: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{which}:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"process {pid} tells no memory")
 

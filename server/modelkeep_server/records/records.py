@@ -76,28 +76,37 @@ class Records:
         it changes nothing there is no event. A repeat of a `request_id` has the answer that the
         first had, and no effect.
         """
-
-        def attempt(session: Session) -> tuple[Answer, Committed | None]:
-            kept = kept_answers.find(session, call)
-            if kept is not None:
-                return kept, None
-            tx = Transaction(session, call, act, log.last(session)[0] + 1, self._clock.peek())
-            body = work(tx)
-            event_id, committed = "", None
-            if tx.changes:
-                event_id = secrets.token_hex(16)
-                principals.remember(session, call, tx.time_us)
-                committed = Committed(tx.position, log.append(tx, event_id, reason))
-                self._clock.reach(tx.time_us)
-            answer = Answer(body, event_id)
-            kept_answers.keep(session, call, answer, tx.time_us)
-            return answer, committed
-
-        answer, committed = self._database.write(attempt)
+        answer, committed = self._database.write(
+            lambda session: self._attempt(session, call, act, work, reason)
+        )
         if committed is not None:
             for listener in self._listeners:
                 listener(committed)
         return answer
+
+    def _attempt(
+        self,
+        session: Session,
+        call: Call,
+        act: str,
+        work: Callable[[Transaction], bytes],
+        reason: str,
+    ) -> tuple[Answer, Committed | None]:
+        """Make a change and its event in an open transaction; on the writer's thread."""
+        kept = kept_answers.find(session, call)
+        if kept is not None:
+            return kept, None
+        tx = Transaction(session, call, act, log.last(session)[0] + 1, self._clock.peek())
+        body = work(tx)
+        event_id, committed = "", None
+        if tx.changes:
+            event_id = secrets.token_hex(16)
+            principals.remember(session, call, tx.time_us)
+            committed = Committed(tx.position, log.append(tx, event_id, reason))
+            self._clock.reach(tx.time_us)
+        answer = Answer(body, event_id)
+        kept_answers.keep(session, call, answer, tx.time_us)
+        return answer, committed
 
     def settle(self, time_us: int) -> None:
         """Return once every event up to this time is committed, and none will be added.

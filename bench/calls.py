@@ -1,0 +1,159 @@
+"""Calls of one answer, many in flight: reads, lists, creates."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from functools import cached_property
+
+import grpc
+
+from bench.rows import Row
+from bench.scene import Scene
+from bench.wire import OPTIONS
+from modelkeep.v1 import version_service_pb2 as versions
+
+SERVICE = "/modelkeep.v1.VersionService"
+OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
+WRITERS = 32
+LIST = 100
+
+
+def rows(scene: Scene) -> list[Row]:
+    """Give this subject's rows."""
+    it = _Calls(scene)
+    rate, empty = "calls/s", "an empty rpc"
+    return [
+        Row("get", empty, rate, 0.80, it.get, lambda: it.empty(16)),
+        Row(
+            "list 100",
+            "a bare rpc of as many bytes",
+            rate,
+            0.40,
+            it.list_versions,
+            it.as_many_bytes,
+        ),
+        Row("create", empty, rate, 0.40, it.create, lambda: it.empty(64)),
+        Row("numbers", empty, rate, 0.40, it.numbers, lambda: it.empty(WRITERS, WRITERS)),
+        Row("numbers, fairness", "the fastest writer", "numbers", 0.8, it.slowest, it.fastest),
+    ]
+
+
+class _Calls:
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._seconds = scene.amount(2.0, 0.5)
+        self._taken: list[int] = []  # numbers by writer
+
+    @cached_property
+    def _request(self) -> versions.CreateVersionRequest:
+        """An asset with a hundred versions on disk; answers what makes another."""
+        work = self._scene.on_disk
+        request = work.create_small("calls")
+        for _ in range(LIST):
+            work.versions.CreateVersion(request)
+        return request
+
+    def get(self) -> float:
+        name = f"{self._request.parent}/versions/@champion"
+        request = versions.GetVersionRequest(name=name).SerializeToString()
+        return self._rate("GetVersion", lambda: request, 16)
+
+    def list_versions(self) -> float:
+        return self._rate("ListVersions", self._list_request.SerializeToString, 16)
+
+    @cached_property
+    def _list_request(self) -> versions.ListVersionsRequest:
+        return versions.ListVersionsRequest(parent=self._request.parent, page_size=LIST)
+
+    @cached_property
+    def _list_size(self) -> int:
+        return self._scene.on_disk.versions.ListVersions(self._list_request).ByteSize()
+
+    def as_many_bytes(self) -> float:
+        size = str(self._list_size).encode()
+        return rate(self._scene.bare.address, "/bare/Bytes", lambda: size, 16, self._seconds)
+
+    def create(self) -> float:
+        return self._rate("CreateVersion", self._fresh(self._request), 64)
+
+    def numbers(self) -> float:
+        self._taken = counts(
+            *(self._scene.kept.address, f"{SERVICE}/CreateVersion", self._fresh(self._request)),
+            *(WRITERS, self._seconds, WRITERS),
+        )
+        return sum(self._taken) / self._seconds
+
+    def slowest(self) -> float:
+        if not self._taken:
+            self.numbers()
+        return min(self._taken)
+
+    def fastest(self) -> float:
+        if not self._taken:
+            self.numbers()
+        return max(self._taken)
+
+    def empty(self, in_flight: int, channels: int = 1) -> float:
+        address = self._scene.bare.address
+        return rate(address, "/bare/Empty", lambda: b"", in_flight, self._seconds, channels)
+
+    def _rate(self, method: str, request: Callable[[], bytes], in_flight: int) -> float:
+        address = self._scene.kept.address
+        return rate(address, f"{SERVICE}/{method}", request, in_flight, self._seconds)
+
+    def _fresh(self, request: versions.CreateVersionRequest) -> Callable[[], bytes]:
+        def fresh() -> bytes:
+            request.request_id = str(uuid.uuid4())
+            return request.SerializeToString()
+
+        return fresh
+
+
+def rate(
+    address: str,
+    method: str,
+    request: Callable[[], bytes],
+    in_flight: int,
+    seconds: float,
+    channels: int = 1,
+) -> float:
+    """Call for so long, so many in flight; calls a second."""
+    return sum(counts(address, method, request, in_flight, seconds, channels)) / seconds
+
+
+def counts(
+    address: str,
+    method: str,
+    request: Callable[[], bytes],
+    in_flight: int,
+    seconds: float,
+    channels: int = 1,
+) -> list[int]:
+    """Call for so long; tell how many answers each of the callers had."""
+
+    async def run() -> list[int]:
+        opened = [
+            grpc.aio.insecure_channel(address, options=[*OPTIONS, OWN_CONNECTION])
+            for _ in range(channels)
+        ]
+        calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = [
+            channel.unary_unary(method) for channel in opened
+        ]
+        await asyncio.gather(*(call(request()) for call in calls))
+        end = time.perf_counter() + seconds
+
+        async def caller(number: int) -> int:
+            done = 0
+            while True:
+                await calls[number % channels](request())
+                if time.perf_counter() > end:
+                    return done
+                done += 1
+
+        answers = await asyncio.gather(*(caller(number) for number in range(in_flight)))
+        for channel in opened:
+            await channel.close()
+        return answers
+
+    return asyncio.run(run())
