@@ -124,6 +124,18 @@ def test_a_watch_of_a_resource_brings_nothing_else(registry: Registry) -> None:
         assert alias.take(4) == _positions(registry, registry.alias("a", "two"))[-4:]
 
 
+def test_watches_that_go_on_from_one_position_have_each_their_own_events(
+    registry: Registry,
+) -> None:
+    after = _end(registry)
+    for asset in ("one", "two"):
+        registry.create(asset)
+    one, two = registry.asset("one"), registry.asset("two")
+    with watching(registry, one, after) as first, watching(registry, two, after) as second:
+        assert first.next() == _positions(registry, one)[-1]
+        assert second.next() == _positions(registry, two)[-1]
+
+
 def test_two_watches_see_the_same(registry: Registry) -> None:
     registry.create()
     with watching(registry) as first, watching(registry) as second:
