@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from peewee import Expression, Query, fn
 
@@ -51,6 +52,17 @@ def _of_asset(*where: object) -> Query:
     return query.where(_asset_is(), *where)
 
 
+def _page(of_stage: bool, deleted: bool) -> Query:
+    query: Query = Version.select(Version.number, Version.base, Version.tail).where(
+        (Version.asset == bind("asset")) & (Version.number < bind("below"))
+    )
+    if of_stage:
+        query = query.where(Version.stage == bind("stage"))
+    if not deleted:
+        query = query.where(_LIVE)
+    return query.order_by(Version.number.desc()).limit(bind("limit"))
+
+
 def _live_users_of_asset() -> Query:
     source = Version.alias()
     return (
@@ -86,6 +98,12 @@ def _deleted_inputs_of_asset() -> Query:
     )
 
 
+_PAGES = {
+    (of_stage, deleted): Statement(partial(_page, of_stage, deleted))
+    for of_stage in (False, True)
+    for deleted in (False, True)
+}
+_BEHIND_ALL = 2**31
 _BY_NUMBER = Statement(lambda: _of_asset(Version.number == bind("number")))
 _LATEST = Statement(lambda: _of_asset(_LIVE).order_by(Version.number.desc()).limit(1))
 _BY_DIGEST = Statement(
@@ -241,17 +259,19 @@ def by_id(session: Session, version_id: int) -> StoredVersion | None:
 
 def page(
     session: Session, asset_id: int, below: int | None, stage: int, deleted: bool, limit: int
-) -> Iterator[StoredVersion]:
-    """List versions below a number, the highest first."""
-    query: Query = Version.select(*_COLUMNS).where(Version.asset == asset_id)
-    if below is not None:
-        query = query.where(Version.number < below)
-    if stage:
-        query = query.where(Version.stage == stage)
-    if not deleted:
-        query = query.where(_LIVE)
-    rows = session.each(query.order_by(Version.number.desc()).limit(limit))
-    return (StoredVersion(*row) for row in rows)
+) -> Iterator[tuple[int, bytes]]:
+    """List versions below a number, the highest first: their numbers, and they as readers get them.
+
+    Of any stage where that is 0.
+    """
+    rows = session.each(
+        _PAGES[bool(stage), deleted],
+        asset=asset_id,
+        below=_BEHIND_ALL if below is None else below,
+        stage=stage,
+        limit=limit,
+    )
+    return ((number, base + tail) for number, base, tail in rows)
 
 
 def highest_live(session: Session, asset_id: int) -> int:

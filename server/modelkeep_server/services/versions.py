@@ -56,7 +56,7 @@ class VersionService:
         found = rows.page(
             session, asset.id, below, request.stage, request.show_deleted, paging.limit
         )
-        return paging.answer(([version.number], version.answer()) for version in found)
+        return paging.answer(([number], version) for number, version in found)
 
     def ListFiles(self, request: pb.ListFilesRequest, call: Call) -> bytes:
         session = self._records.read()

@@ -1,11 +1,14 @@
 """Protobuf's wire format, as far as we write it by hand to save copies."""
 
+from functools import lru_cache
+
 
 def bytes_field(number: int, value: bytes) -> bytes:
     """Serialize one length-delimited field."""
     return bytes_head(number, len(value)) + value
 
 
+@lru_cache(1024)  # the entries of a list are much of a size
 def bytes_head(number: int, length: int) -> bytes:
     """Serialize what comes before the bytes of a length-delimited field."""
     return varint(number << 3 | 2) + varint(length)
