@@ -28,6 +28,7 @@ def rows(scene: Scene) -> list[Row]:
 class _ManyFiles:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
+        self._pushed = False
         self.count = scene.amount(200_000, 2_000)
 
     def push(self) -> float:
@@ -36,14 +37,15 @@ class _ManyFiles:
         with self._client() as client:
             taken = seconds(lambda: client.push("many-files", source, recipe=None))
         shutil.rmtree(source)
+        self._pushed = True
         return self.count / taken
 
     def pull(self) -> float:
         """Pull the latest push's files into a new folder."""
         target = self._scene.disk / "many-pulled"
+        if not self._pushed:
+            self.push()
         with self._client() as client:
-            if not client.versions("many-files"):
-                self.push()
             taken = seconds(lambda: client.pull("many-files", target))
         shutil.rmtree(target)
         return self.count / taken
