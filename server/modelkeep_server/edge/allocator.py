@@ -3,7 +3,7 @@
 With glibc's defaults each message of 1 MiB goes back to the kernel and is faulted in again, which
 costs four times the CPU of everything else in a download. And glibc gives many threads arenas of
 their own, each of which keeps what it once needed: with four uploads and four downloads the server
-held 280 to 510 MiB, with one arena 130 to 190, and an upload costs less CPU.
+held 280 to 510 MiB; docs/decisions/0009 has what one arena changed.
 """
 
 import ctypes

@@ -27,6 +27,9 @@ OPTIONS = [
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_concurrent_streams", 100),
     ("grpc.http.overload_protection", 0),
+    # What a stream may send before it is read. Probing let it grow without bound on a busy machine.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
     ("grpc.http2.ping_on_rst_stream_percent", 5),
     # At its default of 1,000, many of 5,000 watches opened at once died.
     ("grpc.server.max_pending_requests", 20_000),
