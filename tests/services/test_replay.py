@@ -1,145 +1,22 @@
 """Repeats: a `request_id` has one answer and one effect."""
 
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from tests.running import RunningServer
 from tests.services.footprint import nothing_left
 from tests.services.wire import Registry, refused
+from tests.services.writes import WRITES, fill, rpcs_with_request_ids, writes
 
-from modelkeep.v1 import (
-    asset_pb2,
-    asset_service_pb2,
-    namespace_pb2,
-    namespace_service_pb2,
-    version_pb2,
-    version_service_pb2,
-)
-
-Write = tuple[Callable[[Registry], Any], Any]
-Describe = FieldMask(paths=["description"])
-
-
-def _writes(r: Registry) -> dict[str, tuple[Any, Any, Callable[[Any], None]]]:
-    """Give a method, a request, and what makes the request another one, for each write."""
-    v = version_service_pb2
-    version = version_pb2.Version(record=version_pb2.VersionRecord(digest=r.get(1).record.digest))
-
-    def note(request: Any) -> None:
-        request.change_note = "another"
-
-    return {
-        "create a namespace": (
-            r.namespaces.CreateNamespace,
-            namespace_service_pb2.CreateNamespaceRequest(namespace_id=f"n{uuid.uuid4().hex}"),
-            lambda q: setattr(q.namespace, "description", "another"),
-        ),
-        "update a namespace": (
-            r.namespaces.UpdateNamespace,
-            namespace_service_pb2.UpdateNamespaceRequest(
-                namespace=namespace_pb2.Namespace(name=r.name, description="d"),
-                update_mask=Describe,
-            ),
-            lambda q: setattr(q.namespace, "description", "another"),
-        ),
-        "create an asset": (
-            r.assets.CreateAsset,
-            asset_service_pb2.CreateAssetRequest(parent=r.name, asset_id="new"),
-            lambda q: setattr(q.asset, "description", "another"),
-        ),
-        "update an asset": (
-            r.assets.UpdateAsset,
-            asset_service_pb2.UpdateAssetRequest(
-                asset=asset_pb2.Asset(name=r.asset(), description="d"), update_mask=Describe
-            ),
-            lambda q: setattr(q.asset, "description", "another"),
-        ),
-        "delete an asset": (
-            r.assets.DeleteAsset,
-            asset_service_pb2.DeleteAssetRequest(name=r.asset("free")),
-            lambda q: setattr(q, "etag", "r1"),
-        ),
-        "undelete an asset": (
-            r.assets.UndeleteAsset,
-            asset_service_pb2.UndeleteAssetRequest(name=r.asset("gone")),
-            lambda q: setattr(q, "name", r.asset("free")),
-        ),
-        "create a version": (
-            r.versions.CreateVersion,
-            v.CreateVersionRequest(parent=r.asset(), version=version),
-            lambda q: q.aliases.append("another"),
-        ),
-        "restore a version": (
-            r.versions.RestoreVersion,
-            v.RestoreVersionRequest(name=r.version(1)),
-            note,
-        ),
-        "update a version": (
-            r.versions.UpdateVersion,
-            v.UpdateVersionRequest(
-                version=version_pb2.Version(name=r.version(1), description="d"),
-                update_mask=Describe,
-            ),
-            lambda q: setattr(q.version, "description", "another"),
-        ),
-        "delete a version": (
-            r.versions.DeleteVersion,
-            v.DeleteVersionRequest(name=r.version(2)),
-            lambda q: setattr(q, "etag", "r1"),
-        ),
-        "undelete a version": (
-            r.versions.UndeleteVersion,
-            v.UndeleteVersionRequest(name=r.version(3)),
-            lambda q: setattr(q, "name", r.version(2)),
-        ),
-        "purge a version": (
-            r.versions.PurgeVersion,
-            v.PurgeVersionRequest(name=r.version(3), reason="why"),
-            lambda q: setattr(q, "reason", "another"),
-        ),
-        "set an alias": (
-            r.versions.SetAlias,
-            v.SetAliasRequest(name=r.alias("champion"), version=r.version(1)),
-            lambda q: setattr(q, "version", r.version(2)),
-        ),
-        "remove an alias": (
-            r.versions.RemoveAlias,
-            v.RemoveAliasRequest(name=r.alias("old")),
-            lambda q: setattr(q, "etag", "r1"),
-        ),
-    }
-
-
-WRITES = (
-    "create a namespace",
-    "update a namespace",
-    "create an asset",
-    "update an asset",
-    "delete an asset",
-    "undelete an asset",
-    "create a version",
-    "restore a version",
-    "update a version",
-    "delete a version",
-    "undelete a version",
-    "purge a version",
-    "set an alias",
-    "remove an alias",
-)
+from modelkeep.v1 import version_pb2, version_service_pb2
 
 
 @pytest.fixture
 def filled(registry: Registry) -> Registry:
     """A namespace where each of the writes can be done."""
-    sealed = registry.create(aliases=["old"]).record.digest
-    for asset in ("churn", "churn", "free", "gone"):
-        registry.create(asset, sealed)
-    registry.delete(3)
-    registry.assets.DeleteAsset(asset_service_pb2.DeleteAssetRequest(name=registry.asset("gone")))
+    fill(registry)
     return registry
 
 
@@ -151,12 +28,11 @@ def _event_id(call: Any) -> str:
 def test_a_repeat_has_the_first_answer_and_no_effect(
     filled: Registry, shared: RunningServer, what: str
 ) -> None:
-    method, request, _ = _writes(filled)[what]
-    request.request_id = str(uuid.uuid4())
-    first, first_call = method.with_call(request, metadata=filled.metadata)
+    write = writes(filled)[what]
+    first, first_call = write.on(filled).with_call(write.request, metadata=filled.metadata)
 
     with nothing_left(shared.data):
-        second, second_call = method.with_call(request, metadata=filled.metadata)
+        second, second_call = write.on(filled).with_call(write.request, metadata=filled.metadata)
 
     assert second == first
     assert _event_id(second_call) == _event_id(first_call) != ""
@@ -166,31 +42,22 @@ def test_a_repeat_has_the_first_answer_and_no_effect(
 def test_a_request_id_with_another_body_is_refused(
     filled: Registry, shared: RunningServer, what: str
 ) -> None:
-    method, request, change = _writes(filled)[what]
-    request.request_id = str(uuid.uuid4())
-    method(request, metadata=filled.metadata)
-    change(request)
+    write = writes(filled)[what]
+    request = write.request
+    write.on(filled)(request, metadata=filled.metadata)
+    write.change(request)
 
     with (
         nothing_left(shared.data),
         refused("INVALID_ARGUMENT", "REQUEST_ID_REUSED", "request_id") as refusal,
     ):
-        method(request, metadata=filled.metadata)
+        write.on(filled)(request, metadata=filled.metadata)
 
     assert refusal.metadata == {"request_id": request.request_id}
 
 
 def test_every_write_of_the_contract_is_here(filled: Registry) -> None:
-    services = (namespace_service_pb2, asset_service_pb2, version_service_pb2)
-    writes = [
-        method.name
-        for module in services
-        for service in module.DESCRIPTOR.services_by_name.values()
-        for method in service.methods
-        if "request_id" in method.input_type.fields_by_name
-    ]
-
-    assert len(writes) == len(WRITES) == len(_writes(filled))
+    assert {write.rpc for write in writes(filled).values()} == rpcs_with_request_ids()
 
 
 def test_a_repeat_is_answered_as_things_were(registry: Registry) -> None:
