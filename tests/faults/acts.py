@@ -1,0 +1,183 @@
+"""What a registry is asked to do while its server is killed: each write, uploads and a seal.
+
+An act can be tried again as it is. It notes what was acknowledged, and says after a crash whether
+that is there, and nothing is there by half; and after it was tried again, that it happened once.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from google.longrunning.operations_pb2 import Operation
+from tests.faults.state import comparable, content, state
+from tests.services.wire import Registry, chunks, digest, header, manifest, pack, refused
+from tests.services.writes import WRITES, Write, fill, writes
+
+from modelkeep.v1 import artifact_service_pb2 as artifacts
+from modelkeep.v1.operation_service_pb2 import ListOperationsRequest
+
+CHUNK = 64 * 1024
+_RANDOM = random.Random(6)
+LARGE = _RANDOM.randbytes(16 * CHUNK)
+RESUMED = _RANDOM.randbytes(16 * CHUNK)
+PACKED = [_RANDOM.randbytes(1000 + n) for n in range(5)]
+FILES: dict[str, bytes] = {f"{n:02}": _RANDOM.randbytes(100) for n in range(10)}
+SENT_BEFORE = 9 * CHUNK
+
+
+class Act(Protocol):
+    """Something to be done, once; `acknowledged` is how much of it was."""
+
+    acknowledged: int
+
+    def run(self, r: Registry) -> None:
+        """Do it, or go on with it."""
+
+    def check_after_crash(self, r: Registry) -> None:
+        """Hold what is there to what was acknowledged; it is whole or absent."""
+
+    def check_done(self, r: Registry) -> None:
+        """Hold what is there to what the act was, once."""
+
+
+ACTS = ("upload a large blob", "go on with an upload", "upload a pack", "seal", *WRITES)
+
+
+def prepare(r: Registry) -> None:
+    """Make what the acts need."""
+    fill(r)
+    r.push_blobs(*FILES.values(), manifest(FILES))
+    begin = header(r.name, digest(RESUMED), len(RESUMED))
+    with refused("INVALID_ARGUMENT", "UPLOAD_TOO_SHORT"):
+        r.upload([begin, *chunks(RESUMED[:SENT_BEFORE], CHUNK)])
+    assert r.missing(digest(RESUMED)) == {digest(RESUMED): SENT_BEFORE}
+
+
+def act_of(what: str, r: Registry, before: list[Any]) -> Act:
+    """Give an act, on a namespace that was prepared and answers `before`."""
+    others: dict[str, Act] = {
+        "upload a large blob": LargeUpload(LARGE, before),
+        "go on with an upload": LargeUpload(RESUMED, before),
+        "upload a pack": PackUpload(PACKED, before),
+        "seal": Sealing(FILES, before),
+    }
+    return others.get(what) or UnaryWrite(writes(r)[what], before)
+
+
+@dataclass
+class UnaryWrite:
+    """A call with a `request_id`: what it came to where nothing was killed is in `after`."""
+
+    write: Write
+    before: list[Any]
+    after: list[Any] = field(default_factory=list)
+    answer: Any = None
+    acknowledged: int = 0
+
+    def run(self, r: Registry) -> None:
+        answer = comparable(self.write.on(r)(self.write.request, metadata=r.metadata))
+        assert self.answer in (None, answer)
+        self.answer = answer
+        self.acknowledged = 1
+
+    def check_after_crash(self, r: Registry) -> None:
+        whole = [self.after] if self.acknowledged else [self.before, self.after]
+        assert state(r) in whole
+
+    def check_done(self, r: Registry) -> None:
+        self.after = self.after or state(r)
+        assert self.after != self.before
+        assert state(r) == self.after
+
+
+@dataclass
+class LargeUpload:
+    """A blob sent in chunks, from what is durable on."""
+
+    data: bytes
+    before: list[Any]
+    acknowledged: int = 0
+
+    def run(self, r: Registry) -> None:
+        name = digest(self.data)
+        offset = r.missing(name).get(name, len(self.data))
+        if offset == len(self.data):
+            return
+        begin = header(r.name, name, len(self.data), offset)
+        for progress in _progress(r, begin, *chunks(self.data[offset:], CHUNK)):
+            self.acknowledged = max(self.acknowledged, progress.durable_size)
+
+    def check_after_crash(self, r: Registry) -> None:
+        name = digest(self.data)
+        assert r.missing(name).get(name, len(self.data)) >= self.acknowledged
+        assert state(r) == self.before
+
+    def check_done(self, r: Registry) -> None:
+        _check_usable(r, {"f": self.data})
+
+
+@dataclass
+class PackUpload:
+    """Small blobs in one message."""
+
+    blobs: list[bytes]
+    before: list[Any]
+    acknowledged: int = 0
+
+    def run(self, r: Registry) -> None:
+        for progress in _progress(r, pack(r.name, *self.blobs)):
+            self.acknowledged = int(progress.complete)
+
+    def check_after_crash(self, r: Registry) -> None:
+        missing = r.missing(*map(digest, self.blobs))
+        assert len(missing) in ((0,) if self.acknowledged else (0, len(self.blobs)))
+        assert state(r) == self.before
+
+    def check_done(self, r: Registry) -> None:
+        _check_usable(r, {str(n): blob for n, blob in enumerate(self.blobs)})
+
+
+@dataclass
+class Sealing:
+    """A manifest sealed in several batches."""
+
+    files: dict[str, bytes]
+    before: list[Any]
+    acknowledged: int = 0
+
+    def run(self, r: Registry) -> None:
+        request = artifacts.SealManifestRequest(parent=r.name, digest=digest(manifest(self.files)))
+        for operation in r.artifacts.SealManifest(request, metadata=r.metadata):
+            self.acknowledged = _seal(operation).checked_files
+
+    def check_after_crash(self, r: Registry) -> None:
+        assert state(r) == self.before
+        seals = map(_seal, r.operations.ListOperations(ListOperationsRequest()).operations)
+        name = digest(manifest(self.files))
+        checked = [seal.checked_files for seal in seals if seal.digest == name]
+        assert sum(checked) >= self.acknowledged
+
+    def check_done(self, r: Registry) -> None:
+        _check_usable(r, self.files)
+
+
+def _seal(operation: Operation) -> artifacts.SealManifestMetadata:
+    seal = artifacts.SealManifestMetadata()
+    operation.metadata.Unpack(seal)
+    return seal
+
+
+def _progress(
+    r: Registry, *requests: artifacts.UploadBlobsRequest
+) -> Iterator[artifacts.BlobProgress]:
+    """Send messages, and yield what is said before the stream ends or breaks."""
+    for response in r.artifacts.UploadBlobs(iter(requests), timeout=60, metadata=r.metadata):
+        yield from response.blobs
+
+
+def _check_usable(r: Registry, files: dict[str, bytes]) -> None:
+    """Make a version of bytes that were acknowledged, and take it back."""
+    made = r.create("used", files)
+    assert made.number == 1
+    assert content(r, made.name) == {path: digest(data) for path, data in files.items()}
