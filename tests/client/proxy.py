@@ -11,8 +11,8 @@ class Proxy:
     """Passes bytes on until it's told to stop; new connections go through again."""
 
     def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._target = (host, int(port))
+        self.lead_to(target)
+        self._withholding = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.cuts = 0  # connections that were cut
@@ -30,9 +30,19 @@ class Proxy:
         """Cut once the client has received so many bytes more."""
         self._received_limit = self.received + size
 
+    def lead_to(self, target: str) -> None:
+        """Take new connections to this server."""
+        host, _, port = target.rpartition(":")
+        self._target = (host, int(port))
+
+    def withhold_answers(self) -> None:
+        """Pass on nothing more of what the server says, until the connections are cut."""
+        self._withholding = True
+
     def cut(self) -> None:
         """Cut all connections now."""
         with self._lock:
+            self._withholding = False
             self.cuts += bool(self._open)
             for one in self._open:
                 with contextlib.suppress(OSError):
@@ -87,6 +97,8 @@ class Proxy:
     def _one_way(self, source: socket.socket, target: socket.socket, sending: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self._withholding and not sending:
+                    continue
                 target.sendall(data)
                 self._count(len(data), sending)
         for one in (source, target):
