@@ -5,6 +5,7 @@ in `make test-long`, which prints a line of JSON for each: tried, lost, wrong.
 """
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,12 @@ LONG = os.environ.get("LONG") == "1"
 def rounds(short: int, long: int) -> int:
     """Tell how many rounds to try."""
     return long if LONG else short
+
+
+def spread(size: int, short: int, long: int) -> list[int]:
+    """Choose a random number below `size` for each round, one in each part of equal length."""
+    tries = rounds(short, long)
+    return [int(size * (number + random.random()) / tries) for number in range(tries)]
 
 
 class Tally:

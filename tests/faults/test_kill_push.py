@@ -22,7 +22,7 @@ import pytest
 from tests.client.proxy import Proxy
 from tests.faults.counting_server import count, serve, start_counting
 from tests.faults.forked import ForkedServer
-from tests.rounds import Tally, rounds
+from tests.rounds import Tally, spread
 from tests.services.wire import Registry
 
 from modelkeep.v1 import artifact_service_pb2 as artifacts
@@ -188,11 +188,13 @@ def begin(tmp_path: Path, model: Model) -> Begin:
     return begin
 
 
-def _kill_at_random(one: Round, victims: str, size: int) -> Push:
-    """Push, and kill once a random part of it is durable."""
+def _kill(one: Round, victims: str, at: int) -> Push:
+    """Push, and kill a moment after so much is durable."""
     push = one.push()
-    push.wait_for(random.randrange(size))
+    push.wait_for(at)
     time.sleep(random.random() * 0.02)
+    if "server" in victims:
+        one.server.kill()  # before it hears that the client is gone, and saves what it has
     if "client" in victims:
         push.kill()
     if "server" in victims:
@@ -207,9 +209,9 @@ def _kill_at_random(one: Round, victims: str, size: int) -> Push:
 def test_the_push_after_a_kill_sends_again_little_and_nothing_acknowledged(
     begin: Begin, model: Model, tally: Tally, victims: str
 ) -> None:
-    for _ in range(rounds(2, 17)):
+    for at in spread(model.size, 2, 17):
         with begin() as one:
-            killed = _kill_at_random(one, victims, model.size)
+            killed = _kill(one, victims, at)
             tally.tried += 1
             visible, seen, sent = one.numbers(), one.seen(), one.proxy.sent
             assert visible in ([], [1])
@@ -230,9 +232,9 @@ def test_the_push_after_a_kill_sends_again_little_and_nothing_acknowledged(
 def test_a_push_whose_server_is_killed_goes_on_with_the_next(
     begin: Begin, model: Model, tally: Tally
 ) -> None:
-    for _ in range(rounds(1, 16)):
+    for at in spread(model.size, 1, 16):
         with begin() as one:
-            push = _kill_at_random(one, "server", model.size)
+            push = _kill(one, "server", at)
             tally.tried += 1
 
             # One that the server has not told anything yet gives up; the next goes on.
