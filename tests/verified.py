@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from modelkeep_server.offline import Damage, check_folder
 
 COMMAND = "import sys, modelkeep.cli; sys.exit(modelkeep.cli.main())"
 
@@ -27,3 +30,9 @@ def check_sound(data: Path) -> None:
     """Hold a data folder to its invariants; what nothing refers to may lie in it."""
     code, report = verify(data)
     assert code in (0, 1), report
+
+
+def check_sound_here(data: Path) -> None:
+    """Do that in this process, which takes a tenth of the time: for hundreds of folders."""
+    findings = check_folder(data, True, Counter())
+    assert [finding for finding in findings if isinstance(finding, Damage)] == []

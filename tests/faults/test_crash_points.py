@@ -18,6 +18,7 @@ from tests.faults.state import state
 from tests.rounds import LONG, Tally
 from tests.running import run_server
 from tests.services.wire import Registry
+from tests.verified import check_sound_here
 
 MEMORY = Path("/dev/shm")
 
@@ -112,10 +113,12 @@ def test_a_kill_at_any_step_leaves_an_act_whole_or_absent(
         assert _run(Plan(data, *files, point, side), act) == -9, f"{side} {point} never came"
         tally.tried += 1
         try:
+            check_sound_here(data)
             with _registry(data) as registry:
                 act.check_after_crash(registry)
                 act.run(registry)
                 act.check_done(registry)
+            check_sound_here(data)
         except BaseException as wrong:
             tally.wrong += 1
             wrong.add_note(f"after a kill {side} {point} of: {what}")
