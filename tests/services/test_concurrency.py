@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from tests.running import RunningServer
 from tests.services.wire import Registry, status
 
 from modelkeep.v1 import version_pb2, version_service_pb2
+from modelkeep.v1.asset_service_pb2 import DeleteAssetRequest, UndeleteAssetRequest
 
 T = TypeVar("T")
 
@@ -176,6 +178,29 @@ def test_a_version_is_not_deleted_while_it_gets_an_alias(
         assert sorted(ends) in (["VERSION_HELD", "won"], ["VERSION_DELETED", "won"])
         version = registry.get(number)
         assert version.HasField("delete_time") != ("a" in version.aliases)
+
+
+def test_a_version_that_is_there_is_found_or_said_to_be_hidden(
+    registry: Registry, shared: RunningServer
+) -> None:
+    registry.create()
+    done = threading.Event()
+    seen: Counter[str] = Counter()
+
+    def look(client: Registry, _: int) -> None:
+        while not done.is_set():
+            seen[_won(lambda: client.get(1))] += 1
+
+    def hide_and_show(client: Registry, _: int) -> None:
+        for _ in range(150):
+            client.assets.DeleteAsset(DeleteAssetRequest(name=client.asset()))
+            client.assets.UndeleteAsset(UndeleteAssetRequest(name=client.asset()))
+        done.set()
+
+    with clients(shared, registry, 4) as four:
+        _at_once(four, lambda client, n: (look if n else hide_and_show)(client, n))
+
+    assert set(seen) == {"won", "ASSET_DELETED"}
 
 
 def test_names_that_differ_in_case_are_made_once(registry: Registry, shared: RunningServer) -> None:

@@ -22,11 +22,7 @@ _STAGES = {
 
 def version(session: Session, selector: VersionSelector) -> StoredVersion:
     """Find the version that a selector means now, or refuse."""
-    found = _find(session, selector)
-    if found is None:
-        assets.live(session, selector.parent)
-        raise _not_found(selector)
-    return found
+    return _find(session, selector) or _found_or_refused(session, selector)
 
 
 def numbered(session: Session, name: VersionName) -> StoredVersion:
@@ -71,6 +67,16 @@ def version_as_of(records: Records, selector: VersionSelector, time_us: int) -> 
         answer.delete_time.CopyFrom(timestamp(then.deleted_us))
     answer.aliases[:] = history.aliases(session, asset.id, stored.id, time_us)
     return answer
+
+
+def _found_or_refused(session: Session, selector: VersionSelector) -> StoredVersion:
+    """Say why there is none, of one state: the asset may have come back since it was looked for."""
+    with session.one_state():
+        found = _find(session, selector)
+        if found is None:
+            assets.live(session, selector.parent)
+            raise _not_found(selector)
+        return found
 
 
 def _find(session: Session, selector: VersionSelector) -> StoredVersion | None:

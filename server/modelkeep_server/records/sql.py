@@ -5,6 +5,7 @@ Building a query costs 25 times what running it does, so a query that is run oft
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -57,6 +58,9 @@ class Session(Protocol):
 
     def row(self, query: Statement | Query, **values: object) -> Row | None:
         """Run a query, and answer its first row."""
+
+    def one_state(self) -> AbstractContextManager[None]:
+        """Let all queries of the block see the same state, whatever is committed meanwhile."""
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
         """Run a statement once for each set of values."""

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -58,6 +58,18 @@ class SqliteSession:
     def row(self, query: Statement | Query, **values: object) -> Row | None:
         """Run a query, and answer its first row."""
         return self.connection.execute(*_sql(query, values)).fetchone()
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """Let all queries of the block see the same state, whatever is committed meanwhile."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("COMMIT")
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
         """Run a statement once for each set of values."""
