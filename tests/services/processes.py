@@ -6,28 +6,41 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
 from tests.services.wire import Registry
 
+PROGRAM = ("-m", "modelkeep_server")
 OPTIONS = ("--listen", "127.0.0.1:0", "--metrics-listen", "off", "--log-format", "json")
 
 
 class ServerProcess:
-    """A server as people start it."""
+    """A server as people start it; its log lies beside the data folder unless told otherwise."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        log: Path | None = None,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self.data = data
-        self._log = log = data.with_name(f"{data.name}.log")
-        with log.open("wb") as stderr:
+        self.log_file = log or data.with_name(f"{data.name}.log")
+        command = [sys.executable, *program, *OPTIONS, *options, "--data", str(data)]
+        with self.log_file.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "modelkeep_server", *OPTIONS, *options, "--data", str(data)],
+                command,
                 stderr=stderr,
             )
-        self.address: str = json.loads(self._first_line(log))["address"]
+        try:
+            self.address: str = json.loads(self._first_line(self.log_file))["address"]
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     @property
     def pid(self) -> int:
@@ -36,7 +49,7 @@ class ServerProcess:
 
     def log(self) -> str:
         """Give what it said so far."""
-        return self._log.read_text()
+        return self.log_file.read_text()
 
     def kill(self) -> None:
         """End it as a power cut would, but for what the kernel has."""
@@ -45,6 +58,10 @@ class ServerProcess:
     def stop(self) -> None:
         """End it as an operator would."""
         self._end(signal.SIGTERM)
+
+    def exit_code(self) -> int:
+        """Wait until it has stopped by itself."""
+        return self._process.wait(timeout=60)
 
     def _end(self, number: int) -> None:
         if self._process.poll() is None:
@@ -60,9 +77,11 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(data: Path, *options: str) -> Iterator[ServerProcess]:
+def serving(
+    data: Path, *options: str, log: Path | None = None, program: Sequence[str] = PROGRAM
+) -> Iterator[ServerProcess]:
     """Run a server process until the end of the block, if it is not killed before."""
-    server = ServerProcess(data, *options)
+    server = ServerProcess(data, *options, log=log, program=program)
     try:
         yield server
     finally:

@@ -1,0 +1,14 @@
+"""Disks that fail, and servers on them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.faulty_disk import FaultyDisk, faulty_disk
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[FaultyDisk]:
+    """An empty disk that does what it should until told otherwise."""
+    with faulty_disk(tmp_path / "disk") as mounted:
+        yield mounted
