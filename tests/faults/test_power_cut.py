@@ -1,0 +1,61 @@
+"""Power that fails while many write: what was acknowledged is there, and nothing is half there.
+
+The server's folder lies on a disk that keeps what was synced and nothing else. Each round goes on
+with what the one before left.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from tests.faults.faulty_disk import faulty_disk
+from tests.faults.writers import Writer, make_writers, writing
+from tests.rounds import Tally, rounds
+from tests.services.processes import registry_of, serving
+
+CLIENTS = 4
+CUTS = rounds(3, 20)
+
+
+@pytest.mark.rounds("power-cut")
+@pytest.mark.timeout(120 + 30 * CUTS)
+def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, tally: Tally) -> None:
+    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
+    sys.stdout.write(f"to repeat: SEED={seed}\n")
+    random, writers = Random(seed), make_writers(CLIENTS, seed)
+    left: Path | None = None
+    for number in range(CUTS):
+        place = tmp_path / f"round-{number}"
+        place.mkdir()
+        left = _cut(place, left, writers, random.uniform(0.3, 2.0))
+        _check(left, writers, tally)
+
+    assert (tally.lost, tally.wrong) == (0, 0)
+    assert sum(len(writer.versions) for writer in writers) > CLIENTS
+
+
+def _cut(place: Path, before: Path | None, writers: list[Writer], seconds: float) -> Path:
+    """Let them write for so long, cut the power, and give what is left."""
+    with faulty_disk(place / "disk", before) as disk:
+        with (
+            serving(disk.path / "data", place / "log") as server,
+            writing(writers, server.address),
+        ):
+            time.sleep(seconds)
+            server.kill()
+        return disk.survivors(place / "left")
+
+
+def _check(left: Path, writers: list[Writer], tally: Tally) -> None:
+    tally.tried += 1
+    with serving(left / "data") as server, registry_of(server) as registry:
+        for writer in writers:
+            lost, wrong = writer.lost(registry), writer.wrong(registry)
+            sys.stdout.write(f"{writer.asset}: lost {lost}, wrong {wrong}\n")
+            tally.lost += len(lost)
+            tally.wrong += len(wrong)
+            writer.go_on(registry)
+        server.stop()
