@@ -44,6 +44,13 @@ class File:
             self.data += bytes(size - old)
         self._dirty.append((min(size, old), max(size, old)))
 
+    def fail(self) -> None:
+        """Take what was written for durable, as the kernel does when it could not write it.
+
+        It can be read still, and no later sync brings it to the disk.
+        """
+        self._dirty.clear()
+
     def sync(self) -> None:
         """Let what is there survive."""
         size = len(self.data)
@@ -201,7 +208,11 @@ class MemoryDisk:
     def sync_file(self, file: File) -> None:
         """Make a file's bytes durable."""
         self.syncs.append(file.path)
-        self.check("sync", file.path)
+        try:
+            self.check("sync", file.path)
+        except OSError:
+            file.fail()
+            raise
         file.sync()
 
     def sync_folder(self, folder: Folder) -> None:

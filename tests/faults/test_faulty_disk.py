@@ -118,6 +118,22 @@ def test_a_fault_is_met_once_and_where_it_was_asked_for(disk: FaultyDisk) -> Non
     assert disk.syncs() == ["/b", "/a", "/b", "/b"]
 
 
+def test_what_a_sync_could_not_write_is_not_written_by_the_next(
+    disk: FaultyDisk, tmp_path: Path
+) -> None:
+    _write(disk.path / "a", b"first", sync=True)
+    _sync(disk.path)
+    disk.fail("sync", "/a")
+    with (disk.path / "a").open("r+b", buffering=0) as file:
+        file.write(b"other")
+        with pytest.raises(OSError, match="Input/output error"):
+            os.fsync(file.fileno())
+        os.fsync(file.fileno())
+
+    assert (disk.path / "a").read_bytes() == b"other"
+    assert _left(disk, tmp_path) == {"a": b"first"}
+
+
 def test_a_disk_is_full_until_it_is_mended(disk: FaultyDisk) -> None:
     disk.room(10)
     _write(disk.path / "a", bytes(10))

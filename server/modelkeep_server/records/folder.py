@@ -73,7 +73,7 @@ def _make(path: Path) -> None:
                 "--data"
             ) from error
         for folder in made:
-            _sync(folder.parent)
+            sync_folder(folder.parent)
     path.chmod(0o700)
 
 
@@ -91,7 +91,8 @@ def _check_ours(path: Path) -> None:
         )
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make durable which files a folder has."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -6,6 +6,8 @@
 * Nobody is answered before COMMIT, refusals included: what a refusal saw may be a
   neighbour's row.
 * After a failed COMMIT nothing is known: everyone is answered UNAVAILABLE, and the store stops.
+* SQLite passes over some syncs that fail: of the folder that names the log (`-wal`), and of the
+  file when the log is brought into it. These are done here, so that they stop the store too.
 """
 
 import queue
@@ -26,10 +28,13 @@ from modelkeep.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from modelkeep_server.records.folder import sync_folder
 from modelkeep_server.records.sql import Row, Session, Statement, render
 from modelkeep_server.values.start import StartError
 
 BATCH = 64
+LOG_PAGES = 1000
+"""How long the log gets before it is brought into the file; SQLite's own default."""
 BUSY_MILLISECONDS = 10_000
 # Below this, a bug can corrupt the database when the log is reset.
 OLDEST_SQLITE = (3, 51, 3)
@@ -120,6 +125,8 @@ class SqliteDatabaseFile:
         self._readers: list[apsw.Connection] = []
         self._readers_lock = threading.Lock()
         self._writer = connect(path)
+        self._log_pages = 0
+        self._begin_log(path)
         self._failure: Error | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
@@ -176,6 +183,7 @@ class SqliteDatabaseFile:
                 _fail(jobs, self._failure)
             for job in jobs:
                 job.settle()
+            self._shorten_log()
 
     def _next_batch(self) -> list[_Job]:
         jobs: list[_Job] = []
@@ -237,6 +245,30 @@ class SqliteDatabaseFile:
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
         return True
+
+    def _begin_log(self, path: Path) -> None:
+        """Start with an empty log that is there after a power cut.
+
+        What an earlier server's log has may be readable and yet not on the disk: its sync failed.
+        In the file it is written, and synced, anew.
+        """
+        self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        sync_folder(path.parent)
+        self._writer.set_wal_hook(self._note_log)
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _shorten_log(self) -> None:
+        if self._log_pages < LOG_PAGES or self._failure is not None:
+            return
+        try:
+            self._writer.wal_checkpoint()
+        except (apsw.BusyError, apsw.FullError):
+            return  # nothing is lost: the log grows until there is room
+        except apsw.Error as error:
+            self._stop(error)
 
     def _stop(self, error: BaseException) -> None:
         if self._failure is not None:
