@@ -8,9 +8,11 @@ import importlib.metadata
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 
+from modelkeep.errors import Error
 from modelkeep.v1 import (
     access_service_pb2,
     admin_service_pb2,
@@ -32,6 +34,7 @@ from modelkeep_server.edge.methods import Service
 from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.edge.server import GrpcServer
 from modelkeep_server.edge.stopping import Stop
+from modelkeep_server.records import blobs
 from modelkeep_server.records.records import Records
 from modelkeep_server.services.access import AccessService
 from modelkeep_server.services.admin import AdminService
@@ -53,6 +56,15 @@ SWEEP_SECONDS = 600.0
 def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     """Make a server of these settings, or say why it can't start."""
     _check_addresses(settings)
+    try:
+        return _build(settings, log, figures)
+    except OSError as problem:
+        raise _unusable(settings.data, problem) from problem
+    except Error as problem:
+        raise _unusable(settings.data, problem.__cause__ or problem) from problem
+
+
+def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     capacity = Capacity(
         unary_calls=settings.max_unary_calls,
         uploads=settings.max_uploads,
@@ -64,7 +76,11 @@ def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     with ExitStack() as parts:
         records = Records(settings.data, lambda why: stop.ask(why, exit_code=1))
         parts.callback(records.close)
-        store = LocalStore(settings.data, lambda why: stop.ask(why, exit_code=1))
+        store = LocalStore(
+            settings.data,
+            lambda why: stop.ask(why, exit_code=1),
+            used=blobs.has_any(records.read()),
+        )
         upkeep.begin(records, store)
         namespaces.ensure_default(records, SYSTEM)
         services: list[Service] = [
@@ -164,6 +180,16 @@ def _service(module: object, instance: object) -> Service:
     """Pair a service's descriptor with what serves it; a module has one service."""
     file: FileDescriptor = module.DESCRIPTOR  # type: ignore[attr-defined]  # generated
     return file.services_by_name[type(instance).__name__], instance
+
+
+def _unusable(data: Path, problem: BaseException) -> StartError:
+    why, where = str(problem), data
+    if isinstance(problem, OSError):
+        why, where = problem.strerror or why, problem.filename or data
+    return StartError(
+        f"the data folder {data} can't be used: {where}: {why}; see that its disk works and has "
+        "room, and that this user may write there"
+    )
 
 
 def _check_addresses(settings: Settings) -> None:

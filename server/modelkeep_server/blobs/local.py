@@ -16,6 +16,7 @@ from pathlib import Path
 from modelkeep_server.blobs.disk import Disk, write_all
 from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
 from modelkeep_server.blobs.local_staged import LocalStagedBlob, Writers
+from modelkeep_server.values.start import StartError
 
 # So many fsyncs at once share the file system's commits; more gained nothing (ext4).
 _LANES = 8
@@ -24,10 +25,13 @@ _LANES = 8
 class LocalStore:
     """Blobs in a folder, which must be there and be durable itself."""
 
-    def __init__(self, root: Path, on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self, root: Path, on_failure: Callable[[str], None], *, used: bool = False
+    ) -> None:
         """Open the folder; `on_failure` is told once why nothing can be written any more.
 
-        It is called where the failure was met, with locks held: it only takes note.
+        It is called where the failure was met, with locks held: it only takes note. In a place
+        that was `used`, blobs have been stored: what is missing of its folders was lost with them.
         """
         self._files = LocalFiles(root)
         self._blobs = self._files.blobs
@@ -35,6 +39,8 @@ class LocalStore:
         self._disk = Disk(on_failure)
         self._writers = Writers()
         self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
+        if used:
+            self._check_folders()
         self._make_folders(root)
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
@@ -73,6 +79,15 @@ class LocalStore:
         with self._disk.writing(), self._writers.unless_busy(key) as free:
             if free:
                 self._staged_path(key).unlink(missing_ok=True)
+
+    def _check_folders(self) -> None:
+        folders = (self._blobs, *(self._blobs / shard for shard in SHARDS))
+        gone = [folder for folder in folders if not folder.is_dir()]
+        if gone:
+            raise StartError(
+                f"{gone[0]} is missing, and the blobs that were in it; restore the data folder "
+                "from a backup"
+            )
 
     def _make_folders(self, root: Path) -> None:
         # All of them now, so that no write has to make a new folder durable.

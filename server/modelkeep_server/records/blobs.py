@@ -27,6 +27,7 @@ _HELD = Statement(
     )
 )
 _ID = Statement(lambda: Blob.select(Blob.id).where(Blob.digest == bind("digest")))
+_ANY = Statement(lambda: Blob.select(Blob.id).limit(1))
 _ADD = Statement(
     lambda: Blob.insert(
         digest=bind("digest"),
@@ -70,6 +71,11 @@ def scope_id(session: Session, name: str) -> int:
 def find_held(session: Session, scope: str, digest: str) -> StoredBlob | None:
     """Find a blob that was sent to this scope."""
     return _stored(session.row(_HELD, scope=scope, digest=digest_bytes(digest)))
+
+
+def has_any(session: Session) -> bool:
+    """Tell whether any blob was ever stored."""
+    return session.row(_ANY) is not None
 
 
 def of_file(session: Session, manifest_id: int, path: str) -> StoredBlob | None:

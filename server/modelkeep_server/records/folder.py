@@ -7,6 +7,7 @@ while a server runs.
 import fcntl
 import os
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from peewee import DatabaseError
 from playhouse.apsw_ext import APSWDatabase
 from playhouse.migrations import Runner
 
+from modelkeep_server.records.damage import check_whole
 from modelkeep_server.values.start import StartError
 
+_NOT_WRITABLE = (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 _LAYOUT = re.compile(
@@ -32,9 +35,9 @@ class DataFolder:
         """Make the folder where it is new, lock it and migrate its database."""
         _make(path)
         self.database = path / "modelkeep.db"
-        self._lock = _lock(path)
+        self._lock, same_boot = _lock(path)
         try:
-            _migrate(self.database)
+            _migrate(self.database, same_boot)
         except BaseException:
             self.close()
             raise
@@ -83,6 +86,11 @@ def _check_ours(path: Path) -> None:
             f"the data folder {path} belongs to another user; choose another with --data"
         )
     there = set(os.listdir(path)) - {"lost+found"}
+    if "blobs" in there and "modelkeep.db" not in there:
+        raise StartError(
+            f"{path} has blobs and no modelkeep.db; restore that from a backup, or give a new or "
+            "empty folder with --data"
+        )
     # The lock is made first, so it may stand alone after a start that was cut short.
     if there - {"lock"} and "modelkeep.db" not in there:
         raise StartError(
@@ -100,29 +108,46 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path) -> tuple[int, bool]:
+    """Lock the folder; tell too whether who had it before ran on this machine since its start."""
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        process, _ = holder(lock)
         os.close(lock)
         raise StartError(
-            f"the data folder {path} is in use by another server (process {holder}); stop that "
+            f"the data folder {path} is in use by another server (process {process}); stop that "
             "one, or give this one a folder of its own with --data"
         ) from None
+    boot = _boot()
+    _, before = holder(lock)
     os.truncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+    os.pwrite(lock, f"{os.getpid()}\n{boot}\n".encode(), 0)
+    return lock, bool(boot) and before == boot
 
 
-def _migrate(database: Path) -> None:
+def holder(lock: int) -> tuple[str, str]:
+    """Tell who has or had a folder's lock: a process, and the run of the machine it was in."""
+    process, _, boot = os.pread(lock, 256, 0).decode(errors="replace").partition("\n")
+    return process.strip(), boot.strip()
+
+
+def _boot() -> str:
+    """Name this run of the machine; empty where it has no name."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _migrate(database: Path, same_boot: bool) -> None:
     """Bring the schema up to date, after keeping a copy of a database that is older."""
     old = database.exists()
     if not old:
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = _MigratedDatabase(str(database))
     try:
+        check_whole(database, same_boot=same_boot)
         runner = Runner(connection, str(MIGRATIONS))
         known = {migration.name for migration in runner.migrations()}
         applied = set(runner.applied())
@@ -141,7 +166,7 @@ def _migrate(database: Path) -> None:
                     copy.unlink()
                 raise
     except (apsw.Error, DatabaseError) as error:
-        raise _unreadable(database, error) from error
+        raise unusable(database, error) from error
     finally:
         connection.close()
 
@@ -158,7 +183,18 @@ def _keep_copy(database: Path, schema: str) -> Path:
     return copy
 
 
-def _unreadable(database: Path, error: Exception) -> StartError:
+def unusable(database: Path, error: Exception) -> StartError:
+    """Say why a database can't be used, and what to do."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, apsw.Error):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, apsw.FullError):
+        return StartError(f"{database}: its disk is full; make room, and start again")
+    if isinstance(cause, _NOT_WRITABLE):
+        return StartError(
+            f"{database} can't be read or written: {cause}; see that its disk works, and that this "
+            "user may write there"
+        )
     return StartError(
         f"{database} can't be read as modelkeep's database: {error}; restore it from a backup "
         "or from a copy kept beside it"

@@ -6,13 +6,16 @@ seals, leases, kept answers) goes through `Records.bookkeep`.
 
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import apsw
+
 from modelkeep_server.records import kept_answers, log, principals, settings
 from modelkeep_server.records.clock import Clock
-from modelkeep_server.records.folder import DataFolder
+from modelkeep_server.records.folder import DataFolder, unusable
 from modelkeep_server.records.pages import Pages
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.sqlite import SqliteDatabaseFile
@@ -38,11 +41,19 @@ class Records:
 
         `on_failure` is told once why nothing can be written any more; the server should stop.
         """
-        self._folder = DataFolder(data)
-        self._database = SqliteDatabaseFile(self._folder.database, on_failure)
-        self._clock = Clock(log.last(self.read())[1])
+        with ExitStack() as parts:
+            self._folder = DataFolder(data)
+            parts.callback(self._folder.close)
+            self._database = SqliteDatabaseFile(self._folder.database, on_failure)
+            parts.callback(self._database.close)
+            try:
+                last_us = log.last(self.read())[1]
+            except apsw.Error as error:
+                raise unusable(self._folder.database, error) from error
+            keys = self._database.write(settings.keys)
+            parts.pop_all()
+        self._clock = Clock(last_us)
         self._listeners: list[Callable[[Committed], None]] = []
-        keys = self._database.write(settings.keys)
         self.principal_key = keys.principals
         self.pages = Pages(keys.pages)
 

@@ -28,7 +28,7 @@ from modelkeep.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from modelkeep_server.records.folder import sync_folder
+from modelkeep_server.records.folder import sync_folder, unusable
 from modelkeep_server.records.sql import Row, Session, Statement, render
 from modelkeep_server.values.start import StartError
 
@@ -124,9 +124,12 @@ class SqliteDatabaseFile:
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._readers_lock = threading.Lock()
-        self._writer = connect(path)
-        self._log_pages = 0
-        self._begin_log(path)
+        try:
+            self._writer = connect(path)
+            self._log_pages = 0
+            self._begin_log(path)
+        except apsw.Error as error:
+            raise unusable(path, error) from error
         self._failure: Error | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False

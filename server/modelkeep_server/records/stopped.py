@@ -115,9 +115,9 @@ def _share(path: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        process, _ = folder.holder(lock)
         raise CantTellError(
-            f"a server (process {holder}) is running on {path}; stop it, then repeat"
+            f"a server (process {process}) is running on {path}; stop it, then repeat"
         ) from None
 
 

@@ -1,0 +1,125 @@
+"""A data folder that was damaged from outside: a server refuses it, and says what to do.
+
+Going on would pass for a registry in which less was done.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.folders import FILES, refusal, started
+from tests.services.processes import registry_of, serving
+from tests.services.wire import download
+
+VERSIONS = 5
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two folders with the same content: of a server that was `stopped`, and one `killed`."""
+    top = tmp_path_factory.mktemp("folders")
+    with serving(top / "killed") as server:
+        with registry_of(server) as registry:
+            for _ in range(VERSIONS):
+                registry.create(files=FILES)
+        server.kill()
+    shutil.copytree(top / "killed", top / "stopped")
+    with serving(top / "stopped") as server:
+        server.stop()
+    return top
+
+
+@pytest.fixture
+def stopped(folders: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(folders / "stopped", tmp_path / "stopped")
+
+
+@pytest.fixture
+def killed(folders: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(folders / "killed", tmp_path / "killed")
+
+
+def test_a_folder_of_a_server_that_was_killed_is_whole(killed: Path) -> None:
+    assert os.path.getsize(killed / "modelkeep.db-wal")
+    with started(killed) as registry:
+        assert registry.numbers() == list(range(VERSIONS, 0, -1))
+        assert download(registry, registry.version(1), *FILES) == list(FILES.values())
+
+
+@pytest.mark.parametrize(
+    ("state", "share"),
+    # Of one that was killed, the log may have the last pages: then nothing is lost.
+    [*(("stopped", share) for share in (0.0, 0.001, 0.5, 0.99)), ("killed", 0.0), ("killed", 0.5)],
+)
+def test_a_database_that_was_cut_off_is_refused(
+    folders: Path, tmp_path: Path, state: str, share: float
+) -> None:
+    data = shutil.copytree(folders / state, tmp_path / "data")
+    size = os.path.getsize(data / "modelkeep.db")
+    os.truncate(data / "modelkeep.db", int(size * share))
+
+    assert "restore" in refusal(data)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.3, 0.99])
+def test_a_log_that_was_cut_off_is_refused_at_every_start(killed: Path, share: float) -> None:
+    size = os.path.getsize(killed / "modelkeep.db-wal")
+    os.truncate(killed / "modelkeep.db-wal", int(size * share))
+
+    assert refusal(killed) == refusal(killed)
+    assert "modelkeep.db-wal was cut off" in refusal(killed)
+
+
+def test_a_log_that_is_gone_or_changed_is_refused(killed: Path) -> None:
+    log = killed / "modelkeep.db-wal"
+    whole = log.read_bytes()
+    log.unlink()
+    assert "modelkeep.db-wal was cut off" in refusal(killed)
+    log.write_bytes(whole[:-5000] + bytes([whole[-5000] ^ 1]) + whole[-4999:])
+    assert "modelkeep.db-wal was cut off or changed" in refusal(killed)
+
+
+def test_after_the_machine_was_started_anew_a_cut_log_is_an_earlier_registry(killed: Path) -> None:
+    size = os.path.getsize(killed / "modelkeep.db-wal")
+    os.truncate(killed / "modelkeep.db-wal", size * 9 // 10)
+    (killed / "lock").write_text("1\nanother-run-of-the-machine\n")
+
+    with started(killed) as registry:
+        count = len(registry.numbers())
+        assert 0 < count < VERSIONS
+        assert registry.get_asset().version_count == count
+        assert download(registry, registry.version(count), *FILES) == list(FILES.values())
+
+
+@pytest.mark.parametrize("name", ["modelkeep.db", "blobs", "blobs/00"])
+def test_a_folder_of_which_a_part_is_gone_is_refused(stopped: Path, name: str) -> None:
+    path = stopped / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    said = refusal(stopped)
+    assert str(name) in said
+    assert "from a backup" in said
+
+
+@pytest.mark.parametrize("start", [0, 4096])
+def test_garbage_in_the_database_is_refused(stopped: Path, start: int) -> None:
+    whole = (stopped / "modelkeep.db").read_bytes()
+    garbage = os.urandom(len(whole) - start)
+    (stopped / "modelkeep.db").write_bytes(whole[:start] + garbage)
+
+    assert "restore it from a backup" in refusal(stopped)
+
+
+def test_a_refusal_is_one_line_and_exit_code_1(stopped: Path) -> None:
+    (stopped / "modelkeep.db").unlink()
+    command = [sys.executable, "-m", "modelkeep_server", "--data", str(stopped)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("modelkeep serve: ")
+    assert ran.stderr.count("\n") == 1
