@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ VERSIONS = 5
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folders with the same content: of a server that was `stopped`, and one `killed`."""
     top = tmp_path_factory.mktemp("folders")
     with serving(top / "killed") as server:

@@ -287,7 +287,8 @@ def _publish(session: Session, part: Part, parent: str, blob: StoredBlob) -> boo
 
 
 def _check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
-    if part.lease_us > now:
+    # One that would last longer than any was given by a clock that has been set back since.
+    if now < part.lease_us <= now + staging.LEASE_US:
         raise AbortedError(
             "UPLOAD_IN_PROGRESS",
             f"another stream is sending {header.digest}; try again when it is done or silent",
