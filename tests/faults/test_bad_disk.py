@@ -13,6 +13,7 @@ from tests.faults.faulty_disk import FaultyDisk
 from tests.faults.story import Story
 from tests.services.processes import ServerProcess, registry_of, serving
 from tests.services.wire import MIB, Registry, digest, download, refused, status
+from tests.verified import verify
 
 import modelkeep
 from modelkeep.v1 import artifact_service_pb2 as artifacts
@@ -83,6 +84,16 @@ def test_a_flipped_bit_is_never_served(
         with pytest.raises(modelkeep.DataLossError):
             client.pull("churn:1", tmp_path / "pulled")
         assert not (tmp_path / "pulled" / "large").exists()
+    server.stop()
+    _check_named(server.data, digest(LARGE))
+
+
+def _check_named(data: Path, damaged: str) -> None:
+    """Expect that `verify` finds this blob damaged, and nothing else."""
+    code, report = verify(data)
+    assert code == 2
+    assert damaged in str(report)
+    assert digest(SMALL) not in str(report)
 
 
 def _check_neighbours(registry: Registry, name: str, damaged: int) -> None:

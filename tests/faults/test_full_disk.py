@@ -12,6 +12,7 @@ from tests.faults.faulty_disk import FaultyDisk
 from tests.faults.story import STEPS, Story, is_whole
 from tests.services.processes import ServerProcess, registry_of, serving
 from tests.services.wire import MIB, Refusal, Registry, digest, download, status
+from tests.verified import check_sound
 
 WRITERS = 12
 
@@ -115,6 +116,8 @@ def test_no_room_amid_many_writers_loses_nothing_acknowledged(
     server.kill()
     with serving(disk.survivors(tmp_path / "left") / "data") as again, registry_of(again) as left:
         assert len(left.numbers("shared", page_size=1000)) == len(numbers) + 1
+        again.stop()
+    check_sound(tmp_path / "left" / "data")
 
 
 def test_blobs_can_be_read_while_the_disk_is_full(disk: FaultyDisk, registry: Registry) -> None:

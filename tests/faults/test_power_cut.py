@@ -15,6 +15,7 @@ from tests.faults.faulty_disk import faulty_disk
 from tests.faults.writers import Writer, make_writers, writing
 from tests.rounds import Tally, rounds
 from tests.services.processes import registry_of, serving
+from tests.verified import check_sound
 
 CLIENTS = 4
 CUTS = rounds(3, 20)
@@ -59,3 +60,4 @@ def _check(left: Path, writers: list[Writer], tally: Tally) -> None:
             tally.wrong += len(wrong)
             writer.go_on(registry)
         server.stop()
+    check_sound(left / "data")

@@ -16,6 +16,7 @@ from tests.faults.story import STEPS, Story, is_whole
 from tests.rounds import LONG, Tally
 from tests.services.processes import ServerProcess, registry_of, serving
 from tests.services.wire import Registry, status
+from tests.verified import check_sound
 
 from modelkeep.v1.namespace_pb2 import Namespace
 from modelkeep_server.domain import namespaces
@@ -193,6 +194,7 @@ def _go_on(data: Path, place: Path, story: Story, tally: Tally) -> None:
         assert story.done == STEPS, story.refusal
         tally.wrong += not is_whole(registry)
         server.stop()
+    check_sound(data)
 
 
 def _server(disk: FaultyDisk, place: Path) -> AbstractContextManager[ServerProcess]:
