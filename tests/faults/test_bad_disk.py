@@ -110,6 +110,28 @@ def test_a_blob_whose_file_is_gone_is_data_loss(server: ServerProcess, registry:
     assert download(registry, registry.version(1), "small") == [SMALL]
 
 
+def test_a_database_that_cannot_be_read_is_said_in_the_log(
+    disk: FaultyDisk, server: ServerProcess, registry: Registry
+) -> None:
+    disk.fail("read", "*/modelkeep.db*", lasting=True)
+    with pytest.raises(grpc.RpcError) as failed:
+        _read_often(registry)
+    assert status(failed.value).code == "INTERNAL"
+    disk.mend()
+    assert registry.numbers() == [1]
+    server.stop()
+    log = server.log.read_text()
+    assert status(failed.value).metadata["id"] in log
+    assert "disk I/O error" in log
+
+
+def _read_often(registry: Registry) -> None:
+    """Read until each thread that answers had to open the database."""
+    for _ in range(100):
+        registry.log()
+        registry.numbers()
+
+
 def test_a_disk_that_turns_read_only_stops_the_server(
     disk: FaultyDisk, server: ServerProcess, registry: Registry, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def _is_full(refusal: Refusal | None) -> bool:
 
 
 def _check_no_faults(server: ServerProcess) -> None:
+    server.stop()
     assert '"error"' not in server.log.read_text()
 
 
