@@ -7,12 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 from tests.faults.folders import FILES, refusal, started
 from tests.services.processes import registry_of, serving
 from tests.services.wire import download
+
+from modelkeep_server.records import sqlite
 
 VERSIONS = 5
 
@@ -111,6 +115,20 @@ def test_garbage_in_the_database_is_refused(stopped: Path, start: int) -> None:
     (stopped / "modelkeep.db").write_bytes(whole[:start] + garbage)
 
     assert "restore it from a backup" in refusal(stopped)
+
+
+def test_a_database_that_another_program_holds_is_refused(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 10)
+    with closing(apsw.Connection(str(stopped / "modelkeep.db"))) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM event").fetchall()
+        with started(stopped) as registry:  # a reader is no harm, unless it needs the log
+            assert registry.numbers()
+        other.execute("COMMIT")
+        other.execute("BEGIN IMMEDIATE")
+        assert "another program" in refusal(stopped)
 
 
 def test_a_refusal_is_one_line_and_exit_code_1(stopped: Path) -> None:

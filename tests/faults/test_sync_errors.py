@@ -24,7 +24,7 @@ from modelkeep_server.records.records import Records
 from modelkeep_server.records.sqlite import LOG_PAGES
 from modelkeep_server.values.call import SYSTEM
 
-TRIED_IN_CI = 6
+TRIED_IN_CI = 5
 LEAST_SYNCS = 15
 REASONS = {"STORAGE_FAILED", "SERVER_STOPPING", ""}
 """Why a call is refused; the empty one is the client's own, whose connection ended."""

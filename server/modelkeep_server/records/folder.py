@@ -190,6 +190,8 @@ def unusable(database: Path, error: Exception) -> StartError:
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, apsw.FullError):
         return StartError(f"{database}: its disk is full; make room, and start again")
+    if isinstance(cause, (apsw.BusyError, apsw.LockedError)):
+        return StartError(f"{database} is held by another program; end that, and start again")
     if isinstance(cause, _NOT_WRITABLE):
         return StartError(
             f"{database} can't be read or written: {cause}; see that its disk works, and that this "
