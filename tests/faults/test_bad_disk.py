@@ -25,7 +25,7 @@ SMALL = b"a neighbour"
 @pytest.fixture
 def server(disk: FaultyDisk, tmp_path: Path) -> Iterator[ServerProcess]:
     """A server on `disk`."""
-    with serving(disk.path / "data", tmp_path / "log") as running:
+    with serving(disk.path / "data", log=tmp_path / "log") as running:
         yield running
 
 
@@ -120,7 +120,7 @@ def test_a_database_that_cannot_be_read_is_said_in_the_log(
     disk.mend()
     assert registry.numbers() == [1]
     server.stop()
-    log = server.log.read_text()
+    log = server.log()
     assert status(failed.value).metadata["id"] in log
     assert "disk I/O error" in log
 
@@ -141,11 +141,11 @@ def test_a_disk_that_turns_read_only_stops_the_server(
     assert story.refusal is not None
     assert (story.refusal.code, story.refusal.reason) == ("UNAVAILABLE", "STORAGE_FAILED")
     assert server.exit_code() == 1
-    assert "Read-only" in server.log.read_text()
+    assert "Read-only" in server.log()
 
     assert "Read-only" in _not_started(server.data)
     disk.mend()
-    with serving(server.data, tmp_path / "again") as again, registry_of(again) as registry:
+    with serving(server.data, log=tmp_path / "again") as again, registry_of(again) as registry:
         assert download(registry, registry.version(1), "large") == [LARGE]
 
 
@@ -175,7 +175,7 @@ def test_a_new_folder_on_a_bad_disk_is_refused(
     disk.fail(call, "/data/*", nth=2, error=error, lasting=True)
     assert said in _not_started(disk.path / "data")
     disk.mend()
-    with serving(disk.path / "data", disk.path / "log"):
+    with serving(disk.path / "data", log=disk.path / "log"):
         pass
 
 

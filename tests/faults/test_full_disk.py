@@ -20,7 +20,7 @@ WRITERS = 12
 @pytest.fixture
 def server(disk: FaultyDisk, tmp_path: Path) -> Iterator[ServerProcess]:
     """A server on `disk`."""
-    with serving(disk.path / "data", tmp_path / "log") as running:
+    with serving(disk.path / "data", log=tmp_path / "log") as running:
         yield running
 
 
@@ -40,7 +40,7 @@ def _is_full(refusal: Refusal | None) -> bool:
 
 def _check_no_faults(server: ServerProcess) -> None:
     server.stop()
-    assert '"error"' not in server.log.read_text()
+    assert '"error"' not in server.log()
 
 
 @pytest.mark.parametrize("room", [0, 2 * MIB, 9 * MIB + 20_000])

@@ -42,7 +42,7 @@ def _cut(place: Path, before: Path | None, writers: list[Writer], seconds: float
     """Let them write for so long, cut the power, and give what is left."""
     with faulty_disk(place / "disk", before) as disk:
         with (
-            serving(disk.path / "data", place / "log") as server,
+            serving(disk.path / "data", log=place / "log") as server,
             writing(writers, server.address),
         ):
             time.sleep(seconds)

@@ -35,7 +35,7 @@ CUT, RESTART, KILL = range(3)
 @pytest.fixture
 def used(tmp_path: Path) -> Path:
     """A disk's content: the folder of a server that has been started and stopped."""
-    with serving(tmp_path / "used" / "data", tmp_path / "used.log") as server:
+    with serving(tmp_path / "used" / "data", log=tmp_path / "used.log") as server:
         server.stop()
     return tmp_path / "used"
 
@@ -180,7 +180,7 @@ def _is_refused(story: Story) -> bool:
 
 
 def _check_said(server: ServerProcess) -> None:
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    lines = [json.loads(line) for line in server.log().splitlines()]
     assert [line for line in lines if line["level"] == "error"] == []
     (reason,) = [line["reason"] for line in lines if line["event"] == "stopping"]
     assert "failed" in reason
@@ -188,7 +188,7 @@ def _check_said(server: ServerProcess) -> None:
 
 def _go_on(data: Path, place: Path, story: Story, tally: Tally) -> None:
     """Start on what is left, and ask again for everything, by the same request ids."""
-    with serving(data, place / "again.log") as server, registry_of(server) as registry:
+    with serving(data, log=place / "again.log") as server, registry_of(server) as registry:
         tally.lost += len(story.lost(registry))
         story.tell(registry)
         assert story.done == STEPS, story.refusal
@@ -198,4 +198,4 @@ def _go_on(data: Path, place: Path, story: Story, tally: Tally) -> None:
 
 
 def _server(disk: FaultyDisk, place: Path) -> AbstractContextManager[ServerProcess]:
-    return serving(disk.path / "data", place / "server.log")
+    return serving(disk.path / "data", log=place / "server.log")
