@@ -6,6 +6,8 @@ in `make test-long`, which prints a line of JSON for each: tried, lost, wrong.
 
 import os
 import random
+import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,10 +22,21 @@ def rounds(short: int, long: int) -> int:
     return long if LONG else short
 
 
+def seed() -> int:
+    """Give what random choices begin with: `SEED`, or always 1, or in the long round something new.
+
+    So what passed once passes again, and the long round looks further. It's printed, to repeat it.
+    """
+    given = os.environ.get("SEED")
+    chosen = int(given) if given else secrets.randbits(32) if LONG else 1
+    sys.stdout.write(f"to repeat: SEED={chosen}\n")
+    return chosen
+
+
 def spread(size: int, short: int, long: int) -> list[int]:
     """Choose a random number below `size` for each round, one in each part of equal length."""
-    tries = rounds(short, long)
-    return [int(size * (number + random.random()) / tries) for number in range(tries)]
+    tries, rng = rounds(short, long), random.Random(seed())
+    return [int(size * (number + rng.random()) / tries) for number in range(tries)]
 
 
 class Tally:

@@ -4,7 +4,6 @@ The server's folder lies on a disk that keeps what was synced and nothing else. 
 with what the one before left.
 """
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from random import Random
 import pytest
 from tests.faults.faulty_disk import faulty_disk
 from tests.faults.writers import Writer, make_writers, writing
-from tests.rounds import Tally, rounds
+from tests.rounds import Tally, rounds, seed
 from tests.services.processes import registry_of, serving
 from tests.verified import check_sound
 
@@ -24,9 +23,8 @@ CUTS = rounds(3, 20)
 @pytest.mark.rounds("power-cut")
 @pytest.mark.timeout(120 + 30 * CUTS)
 def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, tally: Tally) -> None:
-    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-    sys.stdout.write(f"to repeat: SEED={seed}\n")
-    random, writers = Random(seed), make_writers(CLIENTS, seed)
+    begin = seed()
+    random, writers = Random(begin), make_writers(CLIENTS, begin)
     left: Path | None = None
     for number in range(CUTS):
         place = tmp_path / f"round-{number}"

@@ -117,7 +117,7 @@ class _Made:
     more: dict[str, Any] = field(default_factory=dict)
 
 
-def shot(seed: str, number: int, world: World) -> Shot:
+def shot(seed: int, number: int, world: World) -> Shot:
     """Make one call."""
     rng = random.Random(f"{seed}/{number}")
     name, way = list(WAYS.items())[number % len(WAYS)]

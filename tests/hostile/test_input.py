@@ -1,11 +1,5 @@
-"""Whatever is sent to a server, it answers what is wrong with it, and nothing of it stays.
+"""Whatever is sent to a server, it answers what is wrong with it, and nothing of it stays."""
 
-`HOSTILE_SEED=… pytest tests/hostile/test_input.py` makes the same calls again.
-"""
-
-import os
-import secrets
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,7 +11,7 @@ from tests.hostile.shots import METHODS, WAYS, Shot, shot
 from tests.hostile.vitals import MIB, settled
 from tests.hostile.volley import Answered, send, volley
 from tests.hostile.world import World, fill
-from tests.rounds import Tally, rounds
+from tests.rounds import Tally, rounds, seed
 from tests.services.processes import ServerProcess, registry_of, serving
 from tests.verified import check_sound
 
@@ -32,7 +26,7 @@ class Volley:
     """A server under fire, and what it said."""
 
     def __init__(self, server: ServerProcess, world: World) -> None:
-        self.seed = os.environ.get("HOSTILE_SEED") or secrets.token_hex(4)
+        self.seed = seed()
         self.wrong: list[Answered] = []
         self.claims = Claims()
         self.answered: Counter[str] = Counter()
@@ -70,7 +64,6 @@ def test_no_request_breaks_anything_or_leaves_anything(tmp_path: Path, tally: Ta
             world = fill(registry, MOST_MANIFESTS)
         before = held(server.data)
         fired = Volley(server, world)
-        sys.stdout.write(f"HOSTILE_SEED={fired.seed}\n")
 
         fired.fire(range(WARM_UP))
         warm = settled(server.pid, files=0, seconds=1)
