@@ -40,7 +40,7 @@ _Response = TypeVar("_Response", covariant=True)
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer", covariant=True)
 
-_MAX_STREAMS = 80  # of the 100 that a server lets a connection have
+_MAX_STREAMS = 80  # of those that a server lets a connection have
 
 
 class _Unary(Protocol[_Request, _Response]):

@@ -25,8 +25,8 @@ OPTIONS = [
     # A soft limit below the hard one refuses requests by chance.
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-    ("grpc.max_concurrent_streams", 100),
-    ("grpc.http.overload_protection", 0),
+    ("grpc.max_concurrent_streams", 400),
+    ("grpc.http.overload_protection", 1),
     # What a stream may send before it is read. Probing let it grow without bound on a busy machine.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
