@@ -51,9 +51,9 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        """Whether even the best round misses the aim."""
+        """Whether the median is above a limit, or even the best round is below a ratio."""
         if self.base is None:
-            return min(self.results) > self.aim
+            return self.result > self.aim
         return max(self.results) < self.aim
 
 

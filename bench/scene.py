@@ -1,5 +1,6 @@
 """What rows share: folders, servers, and how much is done. Nothing starts before it is needed."""
 
+import shutil
 import tempfile
 from contextlib import ExitStack
 from functools import cached_property
@@ -51,8 +52,12 @@ class Scene:
 
     @cached_property
     def memory(self) -> Path:
-        """A folder in memory, where this system has that."""
-        return self.folder(SHM) if SHM.is_dir() else self.disk
+        """A folder in memory, where this system has that and enough of it."""
+        enough = (1 if self.quick else 8) * 1024**3
+        if SHM.is_dir() and shutil.disk_usage(SHM).free > enough:
+            return self.folder(SHM)
+        print(f"{SHM} is not there, or has less than {enough >> 30} GiB free: on disk instead")
+        return self.disk
 
     @cached_property
     def kept(self) -> Running:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+import apsw
 from google.protobuf.descriptor import FileDescriptor
 
 from modelkeep.errors import Error
@@ -35,6 +36,7 @@ from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.edge.server import GrpcServer
 from modelkeep_server.edge.stopping import Stop
 from modelkeep_server.records import blobs
+from modelkeep_server.records.folder import unusable
 from modelkeep_server.records.records import Records
 from modelkeep_server.services.access import AccessService
 from modelkeep_server.services.admin import AdminService
@@ -58,10 +60,9 @@ def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     _check_addresses(settings)
     try:
         return _build(settings, log, figures)
-    except OSError as problem:
-        raise _unusable(settings.data, problem) from problem
-    except Error as problem:
-        raise _unusable(settings.data, problem.__cause__ or problem) from problem
+    except (OSError, apsw.Error, Error) as problem:
+        cause = problem.__cause__ if isinstance(problem, Error) else None
+        raise _unusable(settings.data, cause or problem) from problem
 
 
 def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
@@ -183,6 +184,8 @@ def _service(module: object, instance: object) -> Service:
 
 
 def _unusable(data: Path, problem: BaseException) -> StartError:
+    if isinstance(problem, apsw.Error):
+        return unusable(data / "modelkeep.db", problem)
     why, where = str(problem), data
     if isinstance(problem, OSError):
         why, where = problem.strerror or why, problem.filename or data

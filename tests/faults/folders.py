@@ -1,5 +1,6 @@
 """Data folders to be damaged, and whether a server starts on them."""
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,13 @@ import pytest
 from tests.running import run_server
 from tests.services.wire import Registry
 
+from modelkeep_server import app
+from modelkeep_server.edge.logs import LineWriter, logger
+from modelkeep_server.edge.metrics import Metrics
+from modelkeep_server.settings import load
 from modelkeep_server.values.start import StartError
 
+_LOG = logger(LineWriter(io.StringIO(), lambda: None), "json", "error")
 FILES = {"model.bin": bytes(300_000), "config.json": b"{}"}
 
 
@@ -32,6 +38,17 @@ def refusal(data: Path) -> str:
     assert "\n" not in text
     assert re.search(r"; \w+", text), "it doesn't say what to do"
     return text
+
+
+def build_or_refuse(data: Path) -> str:
+    """Open a folder as a server does before it serves; give what is said where that is refused."""
+    given = load({"data": str(data), "metrics_listen": "off"}, environment={})
+    try:
+        built = app.build(given, _LOG, Metrics("test"))
+    except StartError as refused:
+        return str(refused)
+    built.close()
+    return ""
 
 
 def content(data: Path) -> dict[str, bytes]:

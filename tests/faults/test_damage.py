@@ -12,13 +12,14 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.faults.folders import FILES, refusal, started
+from tests.faults.folders import FILES, build_or_refuse, refusal, started
 from tests.services.processes import registry_of, serving
 from tests.services.wire import download
 
 from modelkeep_server.records import sqlite
 
 VERSIONS = 5
+PAGE = 4096
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_a_folder_of_which_a_part_is_gone_is_refused(stopped: Path, name: str) -
 
     said = refusal(stopped)
     assert str(name) in said
-    assert "from a backup" in said
+    assert "restore a backup into a new, empty folder" in said
 
 
 @pytest.mark.parametrize("start", [0, 4096])
@@ -114,7 +115,48 @@ def test_garbage_in_the_database_is_refused(stopped: Path, start: int) -> None:
     garbage = os.urandom(len(whole) - start)
     (stopped / "modelkeep.db").write_bytes(whole[:start] + garbage)
 
-    assert "restore it from a backup" in refusal(stopped)
+    assert "restore a backup into a new, empty folder" in refusal(stopped)
+
+
+def test_damage_to_any_page_is_refused_in_one_line_or_does_not_keep_it_from_starting(
+    stopped: Path, tmp_path: Path
+) -> None:
+    whole = (stopped / "modelkeep.db").read_bytes()
+    refused = 0
+    for start in range(0, len(whole), PAGE):
+        garbage = os.urandom(PAGE)
+        damaged = whole[:start] + garbage + whole[start + PAGE :]
+        (stopped / "modelkeep.db").write_bytes(damaged)
+        said = build_or_refuse(stopped)
+        refused += bool(said)
+        assert said == "" or "restore a backup into a new, empty folder" in said
+    assert refused
+
+
+def test_a_backup_in_a_new_folder_serves_after_a_refusal(
+    folders: Path, killed: Path, tmp_path: Path
+) -> None:
+    os.truncate(killed / "modelkeep.db-wal", 100)
+    assert "restore a backup into a new, empty folder" in refusal(killed)
+
+    shutil.copytree(folders / "stopped", tmp_path / "new")
+
+    with started(tmp_path / "new") as registry:
+        assert registry.numbers() == list(range(VERSIONS, 0, -1))
+
+
+def test_an_index_of_an_earlier_log_says_nothing(killed: Path) -> None:
+    index = (killed / "modelkeep.db-shm").read_bytes()
+    with serving(killed) as server:
+        server.stop()
+    with serving(killed) as server:
+        with registry_of(server) as registry:
+            registry.create()
+        server.kill()
+    (killed / "modelkeep.db-shm").write_bytes(index)
+
+    with started(killed) as registry:
+        assert registry.numbers() == list(range(VERSIONS + 1, 0, -1))
 
 
 def test_a_database_that_another_program_holds_is_refused(

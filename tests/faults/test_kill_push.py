@@ -188,11 +188,14 @@ def begin(tmp_path: Path, model: Model) -> Begin:
         place = tmp_path / "round"
         place.mkdir()
         new = Round(place, model)
-        with new.proxy:
-            yield new
-        new.server.kill()
-        check_sound(place / "data")
-        shutil.rmtree(place)
+        try:
+            with new.proxy:
+                yield new
+            new.server.kill()
+            check_sound(place / "data")
+        finally:
+            new.server.kill()
+            shutil.rmtree(place)
 
     return begin
 

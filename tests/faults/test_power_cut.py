@@ -33,19 +33,27 @@ def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, tally: Tally) ->
         _check(left, writers, tally)
 
     assert (tally.lost, tally.wrong) == (0, 0)
-    assert sum(len(writer.versions) for writer in writers) > CLIENTS
+    assert _acknowledged(writers) > CLIENTS
 
 
 def _cut(place: Path, before: Path | None, writers: list[Writer], seconds: float) -> Path:
-    """Let them write for so long, cut the power, and give what is left."""
+    """Let them write for so long, and something, cut the power, and give what is left."""
+    known = _acknowledged(writers)
     with faulty_disk(place / "disk", before) as disk:
         with (
             serving(disk.path / "data", log=place / "log") as server,
             writing(writers, server.address),
         ):
             time.sleep(seconds)
+            end = time.monotonic() + 30
+            while _acknowledged(writers) < known + 2 and time.monotonic() < end:
+                time.sleep(0.05)
             server.kill()
         return disk.survivors(place / "left")
+
+
+def _acknowledged(writers: list[Writer]) -> int:
+    return sum(len(writer.versions) for writer in writers)
 
 
 def _check(left: Path, writers: list[Writer], tally: Tally) -> None:

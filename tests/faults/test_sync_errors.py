@@ -19,6 +19,7 @@ from tests.services.wire import Registry, status
 from tests.verified import check_sound
 
 from modelkeep.v1.namespace_pb2 import Namespace
+from modelkeep.v1.namespace_service_pb2 import ListNamespacesRequest
 from modelkeep_server.domain import namespaces
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.sqlite import LOG_PAGES
@@ -55,6 +56,7 @@ def test_a_failed_sync_acknowledges_nothing_and_loses_nothing(
             _fail_at(nth, end, used, place, tally)
 
     assert (tally.lost, tally.wrong) == (0, 0)
+    assert tally.tried > TRIED_IN_CI // 2
 
 
 def test_a_sync_that_fails_while_the_log_is_brought_into_the_file_stops_the_server(
@@ -75,6 +77,24 @@ def test_a_sync_that_fails_while_the_log_is_brought_into_the_file_stops_the_serv
             with registry_of(again) as registry:
                 assert story.lost(registry) == []
             again.stop()
+
+
+def test_what_a_failed_sync_left_readable_is_not_built_upon(used: Path, tmp_path: Path) -> None:
+    with faulty_disk(tmp_path / "disk", used) as disk:
+        with _server(disk, tmp_path) as server, registry_of(server) as registry:
+            disk.fail("sync", "*/modelkeep.db-wal")
+            with pytest.raises(grpc.RpcError):
+                registry.make_namespace()
+            assert disk.fired()
+            server.kill()
+        with _server(disk, tmp_path) as server, registry_of(server) as registry:
+            # In a log that goes on behind pages that can be read and are not on the disk.
+            made = registry.make_namespace()
+            server.kill()
+        left = disk.survivors(tmp_path / "left")
+    with serving(left / "data") as server, registry_of(server) as registry:
+        found = registry.namespaces.ListNamespaces(ListNamespacesRequest()).namespaces
+        assert made in [namespace.name for namespace in found]
 
 
 def test_the_name_of_the_log_does_not_rest_on_sqlite(used: Path, tmp_path: Path) -> None:

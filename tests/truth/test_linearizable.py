@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.places import memory
 from tests.rounds import LONG, Tally, rounds, seed
 from tests.services.processes import ServerProcess
 from tests.truth.checker import Checker, Operation
@@ -90,9 +91,8 @@ def stage(data: Path) -> Iterator[Stage]:
 @pytest.mark.rounds("linearizable")
 @pytest.mark.timeout(3600 if LONG else 300)
 def test_what_clients_see_at_once_has_an_order(checker: Checker, tally: Tally) -> None:
-    memory = Path("/dev/shm")
     rng = random.Random(seed())
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
         with stage(Path(folder) / "data") as played:
             for number in range(rounds(30, 300)):
                 history = played.play(f"h{number}", rng, is_killed=number % 3 == 0)

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests.places import memory
 from tests.rounds import LONG, Tally, rounds, seed
 from tests.running import run_server
 from tests.services.wire import Registry
@@ -24,8 +25,7 @@ STEPS = 20
 @pytest.fixture
 def data() -> Iterator[Path]:
     """A data folder in memory, where there is such a place: rules are not about disks."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
         yield Path(folder) / "data"
 
 

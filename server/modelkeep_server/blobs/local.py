@@ -85,8 +85,8 @@ class LocalStore:
         gone = [folder for folder in folders if not folder.is_dir()]
         if gone:
             raise StartError(
-                f"{gone[0]} is missing, and the blobs that were in it; restore the data folder "
-                "from a backup"
+                f"{gone[0]} is missing, and the blobs that were in it; restore a backup "
+                "into a new, empty folder"
             )
 
     def _make_folders(self, root: Path) -> None:

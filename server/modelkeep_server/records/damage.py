@@ -5,7 +5,7 @@ cut off for one that was never longer. Both would pass for a registry in which l
 
 * A file may be shorter than the database only by pages that its log (`-wal`) has.
 * The log's index (`-shm`) says how long the log was. It lies in the kernel's memory alone, so it is
-  believed where the machine has not been started anew since.
+  believed where the machine has not been started anew since, and of the very log that is there.
 """
 
 import struct
@@ -18,16 +18,23 @@ from modelkeep_server.values.start import StartError
 
 _LOG_HEADER = 32
 _FRAME_HEADER = 24
-_INDEX_HEADER = struct.Struct("=12x B 3x I 28x")
+_INDEX_HEADER = struct.Struct("=12x B 3x I 12x 8s 8x")
+_NO_LOG = bytes(8)
 _BACKFILLED = struct.Struct("=I")
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """How many pages the log has, and how many of them the file has too."""
+    """How many pages the log has, how many of them the file has too, and which log it is of."""
 
     length: int = 0
     in_file: int = 0
+    salt: bytes = _NO_LOG
+
+    def tells_of_more(self, found: "_Index") -> bool:
+        """Tell whether pages are gone of the log that was found, for all that this one knows."""
+        is_of_another = found.salt not in (_NO_LOG, self.salt)
+        return not is_of_another and found.length < self.length and self.in_file < self.length
 
 
 def check_whole(database: Path, *, same_boot: bool) -> None:
@@ -45,7 +52,7 @@ def check_whole(database: Path, *, same_boot: bool) -> None:
     finally:
         connection.close()
     before = _read_index(kept)
-    if same_boot and index.length < before.length and before.in_file < before.length:
+    if same_boot and before.tells_of_more(index):
         path.write_bytes(kept)  # else the next start would find nothing wrong
         raise _damaged(f"{database}-wal was cut off or changed")
     there = database.stat().st_size // size
@@ -65,9 +72,9 @@ def _read_index(content: bytes) -> _Index:
     size = _INDEX_HEADER.size
     if len(content) < 2 * size + _BACKFILLED.size or content[:size] != content[size : 2 * size]:
         return _Index()
-    is_ready, length = _INDEX_HEADER.unpack_from(content)
+    is_ready, length, salt = _INDEX_HEADER.unpack_from(content)
     (in_file,) = _BACKFILLED.unpack_from(content, 2 * size)
-    return _Index(length, in_file) if is_ready else _Index()
+    return _Index(length, in_file, salt) if is_ready else _Index()
 
 
 def _logged(database: Path, index: _Index, page_size: int) -> set[int]:
@@ -82,6 +89,6 @@ def _logged(database: Path, index: _Index, page_size: int) -> set[int]:
 
 def _damaged(what: str) -> StartError:
     return StartError(
-        f"{what}; restore the data folder from a backup, because going on would lose what was "
+        f"{what}; restore a backup into a new, empty folder, because going on would lose what was "
         "acknowledged"
     )

@@ -88,8 +88,8 @@ def _check_ours(path: Path) -> None:
     there = set(os.listdir(path)) - {"lost+found"}
     if "blobs" in there and "modelkeep.db" not in there:
         raise StartError(
-            f"{path} has blobs and no modelkeep.db; restore that from a backup, or give a new or "
-            "empty folder with --data"
+            f"{path} has blobs and no modelkeep.db; restore a backup into a new, empty folder, or "
+            "give such a folder with --data"
         )
     # The lock is made first, so it may stand alone after a start that was cut short.
     if there - {"lock"} and "modelkeep.db" not in there:
@@ -198,6 +198,6 @@ def unusable(database: Path, error: Exception) -> StartError:
             "user may write there"
         )
     return StartError(
-        f"{database} can't be read as modelkeep's database: {error}; restore it from a backup "
-        "or from a copy kept beside it"
+        f"{database} can't be read as modelkeep's database: {error}; restore a backup into "
+        "a new, empty folder, or a copy kept beside it"
     )

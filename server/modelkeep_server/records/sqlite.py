@@ -74,7 +74,7 @@ class SqliteSession:
         try:
             yield
         finally:
-            self.connection.execute("COMMIT")
+            _rollback(self.connection)  # it only reads; after an error it may be over already
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
         """Run a statement once for each set of values."""
