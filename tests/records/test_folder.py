@@ -143,7 +143,7 @@ def test_a_copy_has_what_was_only_in_the_log(tmp_path: Path, newer: Path) -> Non
 def test_a_migration_that_fails_changes_nothing(data: Path, newer: Path) -> None:
     (newer / "0099_added.py").write_text(_BROKEN)
 
-    with pytest.raises(StartError, match="restore it from a backup or from a copy"):
+    with pytest.raises(StartError, match="restore a backup into a new, empty folder, or a copy"):
         DataFolder(data)
 
     assert "added" not in _tables(data / "modelkeep.db")
