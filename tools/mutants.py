@@ -46,16 +46,17 @@ def applies(mutant: Mutant) -> bool:
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
-def caught(mutant: Mutant) -> bool:
-    """Tell whether each of its tests passes on a copy of the tree, and fails once that has it."""
+def verdict_of(mutant: Mutant) -> str:
+    """Try a mutant: its tests must pass on a copy of the tree, and fail once that has it."""
     with tempfile.TemporaryDirectory(prefix="modelkeep-mutant-") as folder:
         tree = Path(folder)
         for name in COPIED:
             _copy(ROOT / name, tree / name)
         if _test(tree, mutant.caught_by) != PASSED:
-            return False
+            return "FAILS ANYWAY"
         subprocess.run(["git", "apply", str(mutant.patch)], cwd=tree, check=True)
-        return all(_test(tree, [test]) == FAILED for test in mutant.caught_by)
+        fails = all(_test(tree, [test]) == FAILED for test in mutant.caught_by)
+        return "caught" if fails else "SURVIVED"
 
 
 def main() -> int:
@@ -68,7 +69,7 @@ def main() -> int:
         started = time.monotonic()
         verdict = "doesn't apply"
         if applies(mutant):
-            verdict = "applies" if only_check else "caught" if caught(mutant) else "SURVIVED"
+            verdict = "applies" if only_check else verdict_of(mutant)
         survivors += verdict not in ("applies", "caught")
         seconds = time.monotonic() - started
         print(f"{verdict:<14}{seconds:>5.0f} s  {mutant.name}: {mutant.what}", flush=True)

@@ -79,7 +79,7 @@ def test_no_request_breaks_anything_or_leaves_anything(tmp_path: Path, tally: Ta
         assert worn.memory - warm.memory < MOST_GROWTH
         assert worn.threads <= warm.threads + 130  # at most as many as the pools may have
         assert worn.files <= warm.files + 5
-        assert _seconds_to_answer(server) < 1
+        assert _seconds_to_answer(server) < 5
         server.stop()
 
     left = differences(before, held(server.data), fired.claims)
