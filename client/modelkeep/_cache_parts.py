@@ -94,8 +94,11 @@ class Part:
             if f"sha256:{self._hasher.hexdigest()}" != self.digest:
                 return False
         self.close()
-        self._journal.unlink(missing_ok=True)
         return True
+
+    def forget(self) -> None:
+        """Remove its journal, once its bytes have their name: until then a pull may be killed."""
+        self._journal.unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Forget all of it."""

@@ -68,6 +68,7 @@ class CacheSink:
     def finish(self, want: Want, part: Part) -> None:
         """Publish it."""
         self._cache.blobs.publish(part.path, want.digest)
+        part.forget()
         self._claims.release(want.digest)
 
     def leave(self, part: Part) -> None:
@@ -109,6 +110,7 @@ class FolderSink:
     def finish(self, want: Want, part: Part) -> None:
         """Give it its path."""
         move(part.path, self._files / self._places[want.digest])
+        part.forget()
 
     def leave(self, part: Part) -> None:
         """Keep it where it is."""

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -240,6 +241,31 @@ def test_processes_that_pull_at_once_fetch_each_byte_once(
     (place,) = places
     assert content(Path(place)) == content(out)
     assert proxy.received < 80 * MIB
+
+
+KILLED = """
+import os, signal, sys, modelkeep
+from modelkeep import _cache_blobs
+_cache_blobs.mark = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+with modelkeep.Client(sys.argv[1], cache=sys.argv[2]) as registry:
+    registry.pull("churn")
+"""
+
+
+def test_a_pull_that_was_killed_while_it_published_fetches_nothing_again(
+    registry: Client, proxy: Proxy, folder: Folder, tmp_path: Path
+) -> None:
+    registry.push("churn", folder("out", {"m": os.urandom(9 * MIB)}))
+    cache = tmp_path / "shared"
+    command = [sys.executable, "-c", KILLED, proxy.address, str(cache)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    before = proxy.received
+
+    with Client(proxy.address, cache=cache) as again:
+        assert content(again.pull("churn")) == content(tmp_path / "out")
+
+    assert proxy.received - before < MIB
+    assert os.listdir(cache / "parts") == []
 
 
 def _claim(folder: Path, age: float = 0, **changes: object) -> Path:
