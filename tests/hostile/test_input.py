@@ -78,7 +78,8 @@ def test_no_request_breaks_anything_or_leaves_anything(tmp_path: Path, tally: Ta
         worn = settled(server.pid, files=warm.files)
         assert worn.memory - warm.memory < MOST_GROWTH
         assert worn.threads <= warm.threads + 130  # at most as many as the pools may have
-        assert worn.files <= warm.files + 5
+        # Each thread that came since reads the database by files of its own.
+        assert worn.files <= warm.files + 5 + 3 * max(worn.threads - warm.threads, 0)
         assert _seconds_to_answer(server) < 5
         server.stop()
 
