@@ -18,7 +18,7 @@ from modelkeep_server.records.sql import Session, Statement, bind
 from modelkeep_server.records.tables import Asset, AssetMove
 from modelkeep_server.records.transaction import Transaction, etag
 
-_COLUMNS = (
+COLUMNS = (
     Asset.id,
     Asset.resource,
     Asset.kind,
@@ -31,7 +31,8 @@ _COLUMNS = (
     Asset.size,
     Asset.message,
 )
-_FIND = Statement(lambda: Asset.select(*_COLUMNS).where(Asset.resource == bind("resource")))
+"""Those of a `StoredAsset`, in the order of its fields."""
+_FIND = Statement(lambda: Asset.select(*COLUMNS).where(Asset.resource == bind("resource")))
 _FIND_FOLDED = Statement(
     lambda: Asset.select(Asset.resource).where(
         (Asset.namespace == bind("namespace")) & (Asset.folded == bind("folded"))
@@ -136,7 +137,7 @@ def page(
 ) -> Iterator[StoredAsset]:
     """List assets behind a resource name, whose names begin with `prefix`."""
     # What begins with `…/` sorts before `…0`, the character behind the slash.
-    query: Query = Asset.select(*_COLUMNS).where(
+    query: Query = Asset.select(*COLUMNS).where(
         (Asset.resource > max(after, prefix)) & (Asset.resource < prefix[:-1] + "0")
     )
     if kind:

@@ -6,6 +6,8 @@ from typing import Any
 
 from peewee import JOIN, fn
 
+from modelkeep_server.records import assets as asset_rows
+from modelkeep_server.records import versions as version_rows
 from modelkeep_server.records.assets import StoredAsset
 from modelkeep_server.records.encode import digest_text
 from modelkeep_server.records.sql import Session, Statement, bind
@@ -36,17 +38,7 @@ _ASSETS = Statement(
         Asset.select(
             Namespace.name,
             Asset.folded,
-            Asset.id,
-            Asset.resource,
-            Asset.kind,
-            Asset.revision,
-            Asset.deleted_us,
-            Asset.purge_us,
-            Asset.next_number,
-            Asset.latest_number,
-            Asset.version_count,
-            Asset.size,
-            Asset.message,
+            *asset_rows.COLUMNS,
         )
         .join(Namespace, JOIN.LEFT_OUTER)
         .order_by(Asset.id)
@@ -63,16 +55,7 @@ _VERSIONS = Statement(
             Manifest.sealed,
             Scope.name,
             Recipe.body,
-            Version.id,
-            Version.asset,
-            Version.number,
-            Version.manifest,
-            Version.revision,
-            Version.deleted_us,
-            Version.purge_us,
-            Version.purged,
-            Version.base,
-            Version.tail,
+            *version_rows.COLUMNS,
         )
         .join(Manifest, JOIN.LEFT_OUTER)
         .join(Scope, JOIN.LEFT_OUTER)

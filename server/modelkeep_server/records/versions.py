@@ -28,7 +28,7 @@ from modelkeep_server.records.tables import (
 )
 from modelkeep_server.records.transaction import Transaction, etag
 
-_COLUMNS = (
+COLUMNS = (
     Version.id,
     Version.asset,
     Version.number,
@@ -40,6 +40,7 @@ _COLUMNS = (
     Version.base,
     Version.tail,
 )
+"""Those of a `StoredVersion`, in the order of its fields."""
 _LIVE = Version.deleted_us.is_null()
 
 
@@ -48,7 +49,7 @@ def _asset_is() -> Expression:
 
 
 def _of_asset(*where: object) -> Query:
-    query = Version.select(*_COLUMNS).join(Asset)
+    query = Version.select(*COLUMNS).join(Asset)
     return query.where(_asset_is(), *where)
 
 
@@ -118,13 +119,13 @@ _BY_STAGE = Statement(
 )
 _BY_ALIAS = Statement(
     lambda: (
-        Version.select(*_COLUMNS)
+        Version.select(*COLUMNS)
         .join(Alias, on=(Alias.version == Version.id))
         .join(Asset, on=(Asset.id == Alias.asset))
         .where(_asset_is(), Alias.name == bind("alias"))
     )
 )
-_BY_ID = Statement(lambda: Version.select(*_COLUMNS).where(Version.id == bind("id")))
+_BY_ID = Statement(lambda: Version.select(*COLUMNS).where(Version.id == bind("id")))
 _ADD = Statement(
     lambda: Version.insert(
         asset=bind("asset"),
