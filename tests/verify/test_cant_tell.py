@@ -104,4 +104,4 @@ def test_a_database_that_another_program_is_using(tmp_path: Path, verify: Verify
 def test_a_database_that_is_a_folder(tmp_path: Path, verify: Verify) -> None:
     (tmp_path / "modelkeep.db").mkdir()
 
-    _check(verify(tmp_path), "none of modelkeep's data folders")
+    _check(verify(tmp_path), "none of modelkeep's data folders", "modelkeep.db is no file")

@@ -33,6 +33,7 @@ class LocalStore:
         It is called where the failure was met, with locks held: it only takes note. In a place
         that was `used`, blobs have been stored: what is missing of its folders was lost with them.
         """
+        self._root = root
         self._files = LocalFiles(root)
         self._blobs = self._files.blobs
         self._staging = self._files.staging
@@ -41,7 +42,7 @@ class LocalStore:
         self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
         if used:
             self._check_folders()
-        self._make_folders(root)
+        self._make_folders()
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
@@ -81,15 +82,13 @@ class LocalStore:
                 self._staged_path(key).unlink(missing_ok=True)
 
     def _check_folders(self) -> None:
-        folders = (self._blobs, *(self._blobs / shard for shard in SHARDS))
-        gone = [folder for folder in folders if not folder.is_dir()]
-        if gone:
+        for gone in self._files.missing():
             raise StartError(
-                f"{gone[0]} is missing, and the blobs that were in it; restore a backup "
+                f"{self._root / gone} is missing, and the blobs that were in it; restore a backup "
                 "into a new, empty folder"
             )
 
-    def _make_folders(self, root: Path) -> None:
+    def _make_folders(self) -> None:
         # All of them now, so that no write has to make a new folder durable.
         with self._disk.writing():
             self._staging.mkdir(0o700, exist_ok=True)
@@ -97,7 +96,7 @@ class LocalStore:
             for shard in SHARDS:
                 (self._blobs / shard).mkdir(0o700, exist_ok=True)
             self._disk.sync_folder(self._blobs)
-            self._disk.sync_folder(root)
+            self._disk.sync_folder(self._root)
 
     def _path(self, key: str) -> Path:
         return self._files.path(key)

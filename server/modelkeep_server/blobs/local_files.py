@@ -39,10 +39,13 @@ class LocalFiles:
     def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
         """Yield published bytes by blocks, ending early where the blob does."""
         try:
-            fd = os.open(self.path(key), os.O_RDONLY)
+            # A pipe in its place would otherwise make us wait for who writes to it.
+            fd = os.open(self.path(key), os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError as error:
             raise unreadable(key, offset) from error
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise unreadable(key, offset)
             yield from read_blocks(fd, key, offset, offset + length)
         finally:
             os.close(fd)
@@ -71,6 +74,13 @@ class LocalFiles:
             for name, entry in _entries(self.blobs / shard):
                 if not (_is_file(name, entry) and name.startswith(shard)):
                     yield self._shown(self.blobs / shard / name)
+
+    def missing(self) -> list[str]:
+        """Tell the folders of blobs that are gone; where all are, the one that had them."""
+        if not self.blobs.is_dir():
+            return [self._shown(self.blobs)]
+        folders = (self.blobs / shard for shard in SHARDS)
+        return [self._shown(folder) for folder in folders if not folder.is_dir()]
 
     def _shown(self, path: Path) -> str:
         return str(path.relative_to(self._root))

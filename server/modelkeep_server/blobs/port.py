@@ -83,6 +83,9 @@ class BlobFiles(BlobReader, Protocol):
     def strangers(self) -> Iterator[str]:
         """Yield the paths of what no store of this kind has made."""
 
+    def missing(self) -> list[str]:
+        """Tell the places that every store of this kind has made, and that are gone."""
+
     def shown(self, key: str, *, staged: bool = False) -> str:
         """Tell the path of a blob or a part."""
 

@@ -46,8 +46,8 @@ def _read(rule: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 
 
 def unreadable(error: UnreadableError) -> Damage:
-    """Say that the database can't be read any further."""
-    return Damage("database", "modelkeep.db", f"can't be read: {error}")
+    """Say why the database can't be read any further."""
+    return Damage("database", "modelkeep.db", str(error))
 
 
 def _rules(

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from modelkeep.errors import DataLossError
 from modelkeep_server.blobs import BLOCK, SHARDS, BlobFiles, read_checked
-from modelkeep_server.records import survey
+from modelkeep_server.records import blobs, survey
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey import StoredPart
 from modelkeep_server.values.findings import Damage, Finding, Orphan
@@ -28,6 +28,7 @@ def check(
     """Check all bytes that are stored."""
     for path in files.strangers():
         yield stranger(path)
+    yield from _places(session, files)
     yield from _blobs(session, files, read_data, checked)
     yield from _parts(session, files)
 
@@ -35,6 +36,13 @@ def check(
 def stranger(path: str) -> Damage:
     """Say that something in the folder is none of modelkeep's."""
     return Damage("stranger", path, "is none of modelkeep's; move it out of the data folder")
+
+
+def _places(session: Session, files: BlobFiles) -> Iterator[Damage]:
+    """Where nothing was ever stored, a start that was cut short need not have made them."""
+    if blobs.has_any(session):
+        for path in files.missing():
+            yield Damage("folder", path, "is missing, and the blobs that were in it")
 
 
 def _blobs(

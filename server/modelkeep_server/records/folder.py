@@ -120,17 +120,22 @@ def _lock(path: Path) -> tuple[int, bool]:
             f"the data folder {path} is in use by another server (process {process}); stop that "
             "one, or give this one a folder of its own with --data"
         ) from None
-    boot = _boot()
-    _, before = holder(lock)
+    same_boot = held_since_boot(lock)
     os.truncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n{boot}\n".encode(), 0)
-    return lock, bool(boot) and before == boot
+    os.pwrite(lock, f"{os.getpid()}\n{_boot()}\n".encode(), 0)
+    return lock, same_boot
 
 
 def holder(lock: int) -> tuple[str, str]:
     """Tell who has or had a folder's lock: a process, and the run of the machine it was in."""
     process, _, boot = os.pread(lock, 256, 0).decode(errors="replace").partition("\n")
     return process.strip(), boot.strip()
+
+
+def held_since_boot(lock: int) -> bool:
+    """Tell whether who had a folder's lock last ran on this machine since its start."""
+    boot = _boot()
+    return bool(boot) and holder(lock)[1] == boot
 
 
 def _boot() -> str:
@@ -194,8 +199,8 @@ def unusable(database: Path, error: Exception) -> StartError:
         return StartError(f"{database} is held by another program; end that, and start again")
     if isinstance(cause, _NOT_WRITABLE):
         return StartError(
-            f"{database} can't be read or written: {cause}; see that its disk works, and that this "
-            "user may write there"
+            f"{database} can't be read or written: {cause}; see that its disk works and has room, "
+            "and that this user may write there"
         )
     return StartError(
         f"{database} can't be read as modelkeep's database: {error}; restore a backup into "

@@ -16,6 +16,7 @@ from peewee import Query
 from playhouse.migrations import Migration
 
 from modelkeep_server.records import folder
+from modelkeep_server.records.damage import log_is_cut, read_index
 from modelkeep_server.records.kinds import wrong_kinds
 from modelkeep_server.records.sql import Row, Statement
 from modelkeep_server.records.sqlite import SqliteSession
@@ -70,12 +71,16 @@ class StoppedDatabase(SqliteSession):
 def stopped(path: Path) -> Iterator[StoppedDatabase]:
     """Open a folder's database until the end of the block, or raise `CantTellError`.
 
-    Raises `UnreadableError` where its own first pages can't be read.
+    Raises `UnreadableError` where its own first pages can't be read, or a part of it is gone.
     """
     _check_ours(path)
-    with _unused(path), closing(_open(path / DATABASE)) as connection:
-        _check_schema(path, connection)
-        yield StoppedDatabase(connection)
+    with _unused(path) as same_boot:
+        index = read_index(path / DATABASE)
+        with closing(_open(path / DATABASE)) as connection:
+            if same_boot:
+                _check_log(path, connection, index)
+            _check_schema(path, connection)
+            yield StoppedDatabase(connection)
 
 
 def _check_ours(path: Path) -> None:
@@ -88,25 +93,30 @@ def _check_ours(path: Path) -> None:
             f"{path} can't be read: {error.strerror}; name a server's data folder, as the user "
             "whose it is"
         ) from None
-    if DATABASE not in there or not (path / DATABASE).is_file():
-        raise CantTellError(
-            f"{path} is none of modelkeep's data folders (it has no {DATABASE}); name one"
-        )
+    if (path / DATABASE).is_file():
+        return
+    what = "is no file" if DATABASE in there else "is missing"
+    if "blobs" in there:
+        raise UnreadableError(f"{what}, although blobs lie beside it")
+    raise CantTellError(f"{path} is none of modelkeep's data folders ({DATABASE} {what}); name one")
 
 
 @contextmanager
-def _unused(path: Path) -> Iterator[None]:
-    """Hold the folder's lock as a reader, if it has one: a copy may be without."""
+def _unused(path: Path) -> Iterator[bool]:
+    """Hold the folder's lock as a reader, if it has one: a copy may be without.
+
+    Yields whether who had it last ran on this machine since its start.
+    """
     try:
         lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        yield
+        yield False
         return
     except OSError as error:
         raise CantTellError(f"{path / 'lock'} can't be read: {error.strerror}") from None
     try:
         _share(path, lock)
-        yield
+        yield folder.held_since_boot(lock)
     finally:
         os.close(lock)
 
@@ -146,11 +156,23 @@ def _open_with_log(database: Path) -> apsw.Connection:
     return connection
 
 
+def _check_log(path: Path, connection: apsw.Connection, index: bytes) -> None:
+    with _told():
+        is_cut = log_is_cut(connection, path / DATABASE, index)
+    if is_cut:
+        raise UnreadableError(
+            "lacks the end of its log: modelkeep.db-wal was cut off, changed or removed, and what "
+            "was acknowledged last is gone"
+        )
+
+
 def _check_schema(path: Path, connection: apsw.Connection) -> None:
     with _told():
         tables = {name for (name,) in connection.execute(_TABLES)}
         ours = "schema_migration" in tables
         applied = {name for (name,) in connection.execute(_HISTORY)} if ours else set()
+    if not tables and (path / "blobs").exists():
+        raise UnreadableError("is empty, although blobs lie beside it")
     if tables and not ours:
         raise CantTellError(f"{path / DATABASE} is a database of something else than modelkeep")
     known = {one.name for one in Migration.load_directory(str(folder.MIGRATIONS))}
@@ -176,4 +198,4 @@ def _told() -> Iterator[None]:
             "folder that you may write"
         ) from error
     except (apsw.Error, UnicodeDecodeError) as error:
-        raise UnreadableError(str(error)) from error
+        raise UnreadableError(f"can't be read: {error}") from error

@@ -42,4 +42,4 @@ class CantTellError(Exception):
 
 
 class UnreadableError(Exception):
-    """The database can't be read any further; the text is SQLite's."""
+    """The database can't be read any further; the text says why."""
