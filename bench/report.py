@@ -4,7 +4,9 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,17 @@ RESULTS = Path(__file__).with_name("results")
 
 def tell(rows: list[Row], quick: bool) -> None:
     """Print the table; a quick run judges nothing."""
-    print(f"{'what':<26}{'of':<34}{'result':>8}{'spread':>16}{'aim':>8}   median")
+    print(f"{'what':<30}{'of':<34}{'result':>8}{'spread':>16}{'aim':>8}   median")
     for row in rows:
+        if row.why_not:
+            print(f"{row.what:<30}{row.of:<34}not measured: {row.why_not}")
+            continue
         spread = f"{_short(min(row.results))}–{_short(max(row.results))}"
         aim = f"{'≤' if row.base is None else '≥'} {row.aim:g}"
         median = f"{statistics.median(row.figures):,.4g} {row.unit}"
         mark = "  missed" if row.missed and not quick else ""
         print(
-            f"{row.what:<26}{row.of:<34}{_short(row.result):>8}{spread:>16}{aim:>8}"
+            f"{row.what:<30}{row.of:<34}{_short(row.result):>8}{spread:>16}{aim:>8}"
             f"   {median}{mark}"
         )
 
@@ -33,7 +38,14 @@ def tell(rows: list[Row], quick: bool) -> None:
 def write(rows: list[Row], quick: bool) -> None:
     """Keep the figures, with the machine and the versions."""
     RESULTS.mkdir(exist_ok=True)
-    report = {
+    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
+    path.write_text(json.dumps(contents(rows, quick), indent=1, ensure_ascii=False))
+    print(f"written to {path.relative_to(Path.cwd())}")
+
+
+def contents(rows: list[Row], quick: bool) -> dict[str, Any]:
+    """Give what is kept of a run."""
+    return {
         "quick": quick,
         "machine": {
             "platform": platform.platform(),
@@ -41,15 +53,21 @@ def write(rows: list[Row], quick: bool) -> None:
             "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         },
         "versions": {
+            "modelkeep": version("modelkeep"),
+            "commit": _commit(),
             "python": platform.python_version(),
             "grpcio": grpc.__version__,
             "sqlite": apsw.sqlite_lib_version(),
         },
         "rows": [_row(row) for row in rows],
     }
-    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False))
-    print(f"written to {path.relative_to(Path.cwd())}")
+
+
+def _commit() -> str:
+    """Name the commit that was measured, `-dirty` where files differ from it; empty without git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    told = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True)
+    return told.stdout.strip()
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -59,7 +77,8 @@ def _row(row: Row) -> dict[str, Any]:
         "unit": row.unit,
         "aim": row.aim,
         "limit": row.base is None,
-        "result": row.result,
+        "result": None if row.why_not else row.result,
+        "why_not": row.why_not,
         "results": row.results,
         "figures": row.figures,
         "bases": row.bases,

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
+class CannotMeasureError(Exception):
+    """What a row needs isn't to be had here; the text says what and why."""
+
+
 @dataclass(slots=True)
 class Row:
     """A figure over its base, by rounds; or, without a base, a figure that has a limit.
@@ -17,6 +21,7 @@ class Row:
         figure: Measures once.
         base: Measures once what the figure is held against, or nothing for a limit.
         rounds: How often at most.
+        why_not: Why it can't be measured here, or empty.
     """
 
     what: str
@@ -28,8 +33,16 @@ class Row:
     rounds: int = 7
     figures: list[float] = field(default_factory=list)
     bases: list[float] = field(default_factory=list)
+    why_not: str = ""
 
     def measure(self, number: int) -> None:
+        """Do a round, or learn why that can't be done here."""
+        try:
+            self._measure(number)
+        except CannotMeasureError as error:
+            self.why_not = str(error)
+
+    def _measure(self, number: int) -> None:
         """Do a round: in every other one the base goes first."""
         if self.base is not None and number % 2:
             self.bases.append(self.base())
@@ -51,7 +64,9 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        """Whether the median is above a limit, or even the best round is below a ratio."""
+        """Whether the median is above a limit, even the best round below a ratio, or none was."""
+        if self.why_not:
+            return True
         if self.base is None:
             return self.result > self.aim
         return max(self.results) < self.aim
@@ -61,6 +76,6 @@ def measure(rows: list[Row], rounds: int) -> Iterator[tuple[int, Row]]:
     """Measure every row once a round, so that all meet the same machine; tell which is next."""
     for number in range(rounds):
         for row in rows:
-            if number < row.rounds:
+            if number < row.rounds and not row.why_not:
                 yield number, row
                 row.measure(number)

@@ -14,10 +14,11 @@ from bench.scene import Scene
 from bench.servers import Running
 from bench.wire import PARENT, Work
 from modelkeep.v1 import event_service_pb2 as events
+from modelkeep_server.edge.server import OPTIONS
 
 CREATE = "/modelkeep.v1.VersionService/CreateVersion"
 METHOD = "/modelkeep.v1.EventService/WatchEvents"
-A_CONNECTION = 100  # as many streams as the server allows
+A_CONNECTION = dict(OPTIONS)["grpc.max_concurrent_streams"]  # as many as the server allows
 SETTLE_SECONDS = 2.0
 
 Watch = grpc.aio.UnaryStreamCall[bytes, bytes]

@@ -1,8 +1,12 @@
 """The bench measures modelkeep as it is: a folder that it filled is like any other."""
 
+import math
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
-from bench import fill, servers
+import pytest
+from bench import fill, growth, report, servers
 from bench.wire import Work
 from tests.verified import verify
 
@@ -22,3 +26,21 @@ def test_a_folder_that_was_filled_is_whole_and_goes_on(tmp_path: Path) -> None:
         name = f"{request.parent}/versions/latest"
         assert work.versions.GetVersion(pb.GetVersionRequest(name=name)).number == 201
         assert work.versions.CreateVersion(request).number == 202
+
+
+def test_a_result_names_the_modelkeep_that_was_measured() -> None:
+    versions = report.contents([], quick=True)["versions"]
+
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert versions["modelkeep"] == version("modelkeep")
+    assert versions["commit"].removesuffix("-dirty") == head.stdout.strip()
+
+
+@pytest.mark.parametrize("power", [0, 0.12, 1, 2])
+def test_growth_is_the_power_of_the_number_that_the_cost_follows(power: float) -> None:
+    sizes = [1_000, 100_000, 1_000_000]
+
+    costs = [0.003 * size**power for size in sizes]
+
+    x = growth.slope([math.log(size) for size in sizes], [math.log(cost) for cost in costs])
+    assert x == pytest.approx(power)
