@@ -19,6 +19,7 @@ from modelkeep_server.values.call import Answer, Call
 
 BATCH = 5_000
 METHOD = "modelkeep.v1.VersionService/CreateVersion"
+CREATE = Call("principals/bench", "bench", METHOD, "", b"", 0)
 
 
 class Bulk(Records):
@@ -36,20 +37,21 @@ class Bulk(Records):
 
 def fill(data: Path, request: pb.CreateVersionRequest, count: int) -> None:
     """Make versions like `request` in a data folder whose server does not run."""
-    caller = Call("principals/bench", "bench", METHOD, "", b"", 0)
-    with _open(data) as records:
+    with opened(data) as records:
 
         def batch(size: int, session: Session) -> None:
             records.session = session
             for _ in range(size):
-                versions.create(records, caller, request)
+                versions.create(records, CREATE, request)
 
         for start in range(0, count, BATCH):
             records.bookkeep(partial(batch, min(BATCH, count - start)))
 
 
 @contextmanager
-def _open(data: Path) -> Iterator[Bulk]:
+def opened(data: Path) -> Iterator[Bulk]:
+    """Open the records of a data folder whose server does not run."""
+
     def failed(why: str) -> None:
         raise RuntimeError(why)
 
