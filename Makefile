@@ -65,7 +65,7 @@ demo: setup ## Train, push, promote, pull and compare real models
 	$(RUN) demo
 
 bench: setup ## Measure speed as ratios; QUICK=1 for a short run, ROWS="get list" for some
-	$(RUN) bench
+	UV=$(UV) $(RUN) bench
 
 image: ## Build the container image; IMAGE_FLAGS="--build-arg BASE=…" for another base
 	@# Of the two formats only docker's keeps the health check.
@@ -78,4 +78,4 @@ image: ## Build the container image; IMAGE_FLAGS="--build-arg BASE=…" for anot
 	fi
 
 clean: ## Remove what was made
-	rm -rf .venv .uv build dist client/modelkeep/v1 .*_cache .hypothesis
+	rm -rf .venv .venv-mlflow .uv build dist client/modelkeep/v1 .*_cache .hypothesis

@@ -41,6 +41,8 @@ class Row:
             self._measure(number)
         except CannotMeasureError as error:
             self.why_not = str(error)
+            self.figures.clear()  # without their base they say nothing
+            self.bases.clear()
 
     def _measure(self, number: int) -> None:
         """Do a round: in every other one the base goes first."""

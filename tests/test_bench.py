@@ -6,7 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from bench import fill, growth, report, servers
+from bench import beside, fill, growth, report, servers
+from bench.__main__ import chosen
+from bench.scene import Scene
 from bench.wire import Work
 from tests.verified import verify
 
@@ -44,3 +46,31 @@ def test_growth_is_the_power_of_the_number_that_the_cost_follows(power: float) -
 
     x = growth.slope([math.log(size) for size in sizes], [math.log(cost) for cost in costs])
     assert x == pytest.approx(power)
+
+
+@pytest.mark.parametrize("uv", ["/no/uv", "/bin/false"])
+def test_a_row_that_cannot_be_measured_says_why_and_is_missed(
+    uv: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UV", uv)
+
+    with Scene(quick=True) as scene:
+        row = next(row for row in beside.rows(scene) if "upload 200 files" in row.what)
+        row.measure(0)
+
+    assert row.missed
+    (told,) = report.contents([row], quick=True)["rows"]
+    assert "MLflow" in told["why_not"]
+    assert (told["result"], told["figures"], told["bases"]) == (None, [], [])
+
+
+def test_a_short_run_is_beside_mlflow_only_when_asked_to() -> None:
+    with Scene(quick=True) as scene:
+        short = {row.what for row in chosen(scene, [])}
+        named = {row.what for row in chosen(scene, ["mlflow"])}
+    with Scene(quick=False) as scene:
+        full = {row.what for row in chosen(scene, [])}
+
+    assert not any("mlflow" in what for what in short)
+    assert len(named) == len({what for what in full if "mlflow" in what}) == 4
