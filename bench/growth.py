@@ -6,11 +6,12 @@ number of versions, several times theirs, and would hide how they grow.
 
 import math
 import random
-import time
+import statistics
 from collections.abc import Callable
 from functools import cached_property, partial
 
 from bench import fill, servers
+from bench.bounds import seconds
 from bench.rows import Row
 from bench.scene import Scene
 from bench.wire import Work
@@ -55,12 +56,11 @@ class _Growth:
 
     def exponent(self, call: Callable[["_Sized"], object]) -> float:
         """Give the slope of the straight line through (log n, log cost)."""
-        costs = [0.0 for _ in self._all]
+        taken: list[list[float]] = [[] for _ in self._all]
         for _ in range(self._calls):  # in turns
             for index, sized in enumerate(self._all):
-                began = time.perf_counter()
-                call(sized)
-                costs[index] += time.perf_counter() - began
+                taken[index].append(seconds(partial(call, sized)))
+        costs = [statistics.median(each) for each in taken]  # a pause of the machine is no cost
         return slope([math.log(n) for n in self._sizes], [math.log(cost) for cost in costs])
 
 
