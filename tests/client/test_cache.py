@@ -268,6 +268,38 @@ def test_a_pull_that_was_killed_while_it_published_fetches_nothing_again(
     assert os.listdir(cache / "parts") == []
 
 
+HALF_WAY = """
+import os, signal, sys, modelkeep
+from modelkeep._cache_parts import Part
+write = Part.write
+
+def killed(part, offset, data):
+    write(part, offset, data)
+    if offset + len(data) >= part.size // 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Part.write = killed
+with modelkeep.Client(sys.argv[1], cache=sys.argv[2]) as registry:
+    registry.pull("churn", sys.argv[3] or None)
+"""
+
+
+@pytest.mark.parametrize("into", ["dest", ""], ids=["a folder", "the cache"])
+def test_a_pull_that_was_killed_half_way_fetches_the_other_half(
+    registry: Client, proxy: Proxy, folder: Folder, tmp_path: Path, into: str
+) -> None:
+    registry.push("churn", folder("out", {"m": os.urandom(24 * MIB)}))
+    cache, place = tmp_path / "shared", tmp_path / into if into else None
+    command = [sys.executable, "-c", HALF_WAY, proxy.address, str(cache), str(place or "")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    before = proxy.received
+
+    with Client(proxy.address, cache=cache) as again:
+        assert content(again.pull("churn", place)) == content(tmp_path / "out")
+
+    assert proxy.received - before < 13 * MIB
+
+
 def _claim(folder: Path, age: float = 0, **changes: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "aa.claim"
