@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from google.longrunning.operations_pb2 import Operation
 from tests.faults.state import comparable, content, state
+from tests.rounds import check_kept
 from tests.services.wire import Registry, chunks, digest, header, manifest, pack, refused
 from tests.services.writes import WRITES, Write, fill, writes
 
@@ -35,7 +36,7 @@ class Act(Protocol):
         """Do it, or go on with it."""
 
     def check_after_crash(self, r: Registry) -> None:
-        """Hold what is there to what was acknowledged; it is whole or absent."""
+        """Hold what is there to what was acknowledged (`LostError`); it is whole or absent."""
 
     def check_done(self, r: Registry) -> None:
         """Hold what is there to what the act was, once."""
@@ -82,8 +83,9 @@ class UnaryWrite:
         self.acknowledged = 1
 
     def check_after_crash(self, r: Registry) -> None:
-        whole = [self.after] if self.acknowledged else [self.before, self.after]
-        assert state(r) in whole
+        found = state(r)
+        check_kept(found != self.before or not self.acknowledged, "an acknowledged write")
+        assert found in (self.before, self.after)
 
     def check_done(self, r: Registry) -> None:
         self.after = self.after or state(r)
@@ -110,7 +112,8 @@ class LargeUpload:
 
     def check_after_crash(self, r: Registry) -> None:
         name = digest(self.data)
-        assert r.missing(name).get(name, len(self.data)) >= self.acknowledged
+        durable = r.missing(name).get(name, len(self.data))
+        check_kept(durable >= self.acknowledged, f"{self.acknowledged - durable} durable bytes")
         assert state(r) == self.before
 
     def check_done(self, r: Registry) -> None:
@@ -131,7 +134,8 @@ class PackUpload:
 
     def check_after_crash(self, r: Registry) -> None:
         missing = r.missing(*map(digest, self.blobs))
-        assert len(missing) in ((0,) if self.acknowledged else (0, len(self.blobs)))
+        check_kept(not missing or not self.acknowledged, f"{len(missing)} complete blobs")
+        assert len(missing) in (0, len(self.blobs))
         assert state(r) == self.before
 
     def check_done(self, r: Registry) -> None:
@@ -152,11 +156,11 @@ class Sealing:
             self.acknowledged = _seal(operation).checked_files
 
     def check_after_crash(self, r: Registry) -> None:
-        assert state(r) == self.before
         seals = map(_seal, r.operations.ListOperations(ListOperationsRequest()).operations)
         name = digest(manifest(self.files))
         checked = [seal.checked_files for seal in seals if seal.digest == name]
-        assert sum(checked) >= self.acknowledged
+        check_kept(sum(checked) >= self.acknowledged, "files that were checked")
+        assert state(r) == self.before
 
     def check_done(self, r: Registry) -> None:
         _check_usable(r, self.files)

@@ -6,7 +6,6 @@ what the server had seen; in the end the bytes are right.
 
 import hashlib
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from threading import Thread
 
 import grpc
@@ -22,7 +22,7 @@ import pytest
 from tests.client.proxy import Proxy
 from tests.faults.counting_server import count, serve, start_counting
 from tests.faults.forked import ForkedServer
-from tests.rounds import Tally, spread
+from tests.rounds import Tally, check_kept, seed, spread
 from tests.services.wire import Registry
 from tests.verified import check_sound
 
@@ -177,11 +177,14 @@ def _digest(registry: Registry) -> str:
 
 
 Begin = Callable[[], AbstractContextManager[Round]]
+PAUSE_SECONDS = 0.02
+"""How long after a moment at most there is a kill."""
 
 
 @pytest.fixture
-def begin(tmp_path: Path, model: Model) -> Begin:
+def begin(tmp_path: Path, model: Model, tally: Tally) -> Begin:
     """Begin a round; its server ends and its bytes go with it."""
+    tally.notes["bytes"] = model.size  # less on a slow disk
 
     @contextmanager
     def begin() -> Iterator[Round]:
@@ -189,10 +192,12 @@ def begin(tmp_path: Path, model: Model) -> Begin:
         place.mkdir()
         new = Round(place, model)
         try:
-            with new.proxy:
-                yield new
-            new.server.kill()
-            check_sound(place / "data")
+            tally.tried += 1
+            with tally.counting_faults():
+                with new.proxy:
+                    yield new
+                new.server.kill()
+                check_sound(place / "data")
         finally:
             new.server.kill()
             shutil.rmtree(place)
@@ -200,18 +205,17 @@ def begin(tmp_path: Path, model: Model) -> Begin:
     return begin
 
 
-def _kill(one: Round, victims: str, at: int) -> Push:
-    """Push, and kill a moment after so much is durable."""
+def _push(one: Round, at: int, random: Random) -> Push:
+    """Push until a moment after so much is durable."""
     push = one.push()
     push.wait_for(at)
-    time.sleep(random.random() * 0.02)
-    if "server" in victims:
-        one.server.kill()  # before it hears that the client is gone, and saves what it has
-    if "client" in victims:
-        push.kill()
-    if "server" in victims:
-        one.restart()
+    time.sleep(random.random() * PAUSE_SECONDS)
     return push
+
+
+def _random() -> Random:
+    """Choose pauses that don't go with the moments of `spread`."""
+    return Random(f"pauses {seed()}")
 
 
 @pytest.mark.rounds("sigkill")
@@ -219,37 +223,44 @@ def _kill(one: Round, victims: str, at: int) -> Push:
 @pytest.mark.xdist_group("push")
 @pytest.mark.parametrize("victims", ["client", "client and server"])
 def test_the_push_after_a_kill_sends_again_little_and_nothing_acknowledged(
-    begin: Begin, model: Model, tally: Tally, victims: str
+    begin: Begin, model: Model, victims: str
 ) -> None:
+    random = _random()
     for at in spread(model.size, 2, 17):
         with begin() as one:
-            killed = _kill(one, victims, at)
-            tally.tried += 1
+            killed = _push(one, at, random)
+            if "server" in victims:
+                one.server.kill()  # before it hears that the client is gone, and saves what it has
+            killed.kill()
+            if "server" in victims:
+                one.restart()
             visible, seen, sent = one.numbers(), one.seen(), one.proxy.sent
             assert visible in ([], [1])
-            tally.lost += one.durable() < killed.acknowledged
-            assert one.durable() >= killed.acknowledged
+            check_kept(one.durable() >= killed.acknowledged, "durable bytes")
 
             assert one.push().end() == 0
             assert one.numbers() == list(range(len(visible) + 1, 0, -1))
-            assert one.seen() - seen <= model.size - killed.acknowledged
-            assert one.proxy.sent - sent <= (model.size - killed.acknowledged) * 1.01 + MIB
-            tally.wrong += one.seen() > model.size + AGAIN
+            left = model.size - killed.acknowledged
+            check_kept(one.seen() - seen <= left, "durable bytes are sent again")
+            assert one.proxy.sent - sent <= left * 1.01 + MIB
             assert one.seen() <= model.size + AGAIN
 
 
 @pytest.mark.rounds("sigkill")
 @pytest.mark.timeout(3000)
 @pytest.mark.xdist_group("push")
-def test_a_push_whose_server_is_killed_goes_on_with_the_next(
-    begin: Begin, model: Model, tally: Tally
-) -> None:
+def test_a_push_whose_server_is_killed_goes_on_with_the_next(begin: Begin, model: Model) -> None:
+    random = _random()
     for at in spread(model.size, 1, 16):
         with begin() as one:
-            push = _kill(one, "server", at)
-            tally.tried += 1
+            push = _push(one, at, random)
+            one.server.kill()
+            acknowledged, seen = push.acknowledged, one.seen()
+            one.restart()
+            check_kept(one.durable() >= acknowledged, "durable bytes")
 
             # One that the server has not told anything yet gives up; the next goes on.
             assert push.end() == 0 or one.push().end() == 0
             assert one.numbers() == [1]
+            check_kept(one.seen() - seen <= model.size - acknowledged, "bytes are sent again")
             assert one.seen() <= model.size + AGAIN

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 _suites: dict[str, Counter[str]] = {}
+_notes: dict[str, dict[str, int]] = {}
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -15,11 +16,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         return
     for name, value in report.user_properties:
         if name == "tally":
-            suite, counts = cast("tuple[str, dict[str, int]]", value)  # of `tests.rounds`
+            # Of `tests.rounds`.
+            suite, counts, notes = cast("tuple[str, dict[str, int], dict[str, int]]", value)
             _suites.setdefault(suite, Counter()).update(counts)
+            _notes.setdefault(suite, {}).update(notes)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the lines."""
     for suite, counts in sorted(_suites.items()):
-        terminalreporter.write_line(json.dumps({"suite": suite, **counts}))
+        terminalreporter.write_line(json.dumps({"suite": suite, **counts, **_notes[suite]}))

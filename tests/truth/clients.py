@@ -50,6 +50,23 @@ class History:
         """The calls but for reads that were lost: those say nothing."""
         return [o for o in self.operations if o.kind != "read" or o.outcome != "unknown"]
 
+    def lost(self) -> list[Operation]:
+        """Give the writes that were acknowledged and, by the last reads, are not there."""
+        done = [operation for operation in self.operations if operation.outcome == "ok"]
+        writes = [o for o in done if o.kind != "read"]
+        end = max((o.ended for o in writes), default=0)
+        last = {o.thing: o for o in done if o.kind == "read" and o.call > end}
+        return [o for o in writes if o.thing in last and _is_gone(o, last[o.thing], writes)]
+
+
+def _is_gone(write: Operation, last: Operation, writes: list[Operation]) -> bool:
+    if write.thing == "counter":
+        return write.got_number > last.got_number
+    if write.got_etag == last.got_etag:  # also a move to where it is
+        return False
+    shown = [other for other in writes if other.got_etag == last.got_etag]
+    return last.got_etag == "-" or any(write.call > other.ended for other in shown)
+
 
 class Client:
     """One client, on a connection of its own that can be cut."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from tests.rounds import check_kept
 from tests.truth.requests import CONTENTS, DIGESTS, RECIPE, kind
 from tests.truth.things import NOT_TOLD, Asset, Entry, Input, Seen, SeenAlias
 
@@ -41,6 +42,7 @@ class Symbols:
     def check(self, expected: Any, got: Any) -> None:
         """Hold an answer, or the entries of a list, to the model's."""
         if isinstance(expected, list):
+            check_kept(len(got) >= len(expected), f"{len(got)} entries, not {len(expected)}")
             assert len(got) == len(expected), f"{len(got)} entries, not {len(expected)}"
             for one, other in zip(expected, got, strict=True):
                 self.check(one, other)

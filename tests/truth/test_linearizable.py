@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.places import memory
-from tests.rounds import LONG, Tally, rounds, seed
+from tests.rounds import LONG, Tally, check_kept, rounds, seed
 from tests.services.processes import ServerProcess
 from tests.truth.checker import Checker, Operation
 from tests.truth.clients import TARGETS, Client, History
@@ -98,8 +98,9 @@ def test_what_clients_see_at_once_has_an_order(checker: Checker, tally: Tally) -
                 history = played.play(f"h{number}", rng, is_killed=number % 3 == 0)
                 verdict = checker.verdict(history.known)
                 tally.tried += 1
-                tally.wrong += verdict != {"alias": "ok", "counter": "ok"}
-                assert verdict == {"alias": "ok", "counter": "ok"}, history.known
+                with tally.counting_faults():
+                    check_kept(not history.lost(), f"{history.lost()} of {history.known}")
+                    assert verdict == {"alias": "ok", "counter": "ok"}, history.known
         check_sound(Path(folder) / "data")
 
 

@@ -55,10 +55,8 @@ def test_what_is_answered_is_what_the_model_says(data: Path, tally: Tally, shard
 
         hypothesis.seed(seed() * SHARDS + shard)(Sequence)
         try:
-            run_state_machine_as_test(Sequence, settings=sequences)
-        except BaseException:
-            tally.wrong += 1
-            raise
+            with tally.counting_faults():
+                run_state_machine_as_test(Sequence, settings=sequences)
         finally:
             tally.tried += Sequence.ended
         assert server.figure("modelkeep_internal_errors_total") == 0
