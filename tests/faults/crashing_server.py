@@ -2,7 +2,9 @@
 
 Every call that makes something last is a step with a name: what the blob store does to its files,
 what the database's writer says (`savepoint`, `release`, `commit`), and what SQLite then writes and
-syncs. A step's second time is `commit#2`. Steps count from when the file `armed` exists.
+syncs. The log is short, so that acts meet its being brought into the file: the writes and the sync
+of the `database`. A step's second time is `commit#2`. Steps count from when the file `armed`
+exists.
 """
 
 import os
@@ -19,9 +21,11 @@ import apsw
 
 from modelkeep_server import __main__ as program
 from modelkeep_server.domain import sealing, upkeep, uploads
+from modelkeep_server.records import sqlite
 
 FLUSH_BYTES = 256 * 1024
 SEAL_BATCH = 4
+LOG_PAGES = 8  # fewer than most acts write
 _SQL = {"SAVEPOINT job": "savepoint", "RELEASE job": "release", "COMMIT": "commit"}
 
 
@@ -48,6 +52,7 @@ def serve(plan: Plan, *flags: str) -> int:
     """Serve, with small batches, until the point of the plan comes."""
     uploads.FLUSH_BYTES = FLUSH_BYTES
     sealing.BATCH = SEAL_BATCH
+    sqlite.LOG_PAGES = LOG_PAGES
     # What a server does by itself would mix with the steps of the act.
     upkeep.sweep = lambda *_: None
     steps = Steps(plan)

@@ -1,7 +1,8 @@
 """Power that fails while many write: what was acknowledged is there, and nothing is half there.
 
-The server's folder lies on a disk that keeps what was synced and nothing else. Each round goes on
-with what the one before left.
+The server's folder lies on a disk that keeps what was synced and nothing else. Its log is short, so
+that power fails also while that is brought into the database's file. Each round goes on with what
+the one before left.
 """
 
 import sys
@@ -16,6 +17,7 @@ from tests.rounds import Tally, rounds, seed
 from tests.services.processes import registry_of, serving
 from tests.verified import check_sound
 
+PROGRAM = ("-m", "tests.faults.short_log_server")
 CLIENTS = 4
 CUTS = rounds(3, 20)
 
@@ -41,7 +43,7 @@ def _cut(place: Path, before: Path | None, writers: list[Writer], seconds: float
     known = _acknowledged(writers)
     with faulty_disk(place / "disk", before) as disk:
         with (
-            serving(disk.path / "data", log=place / "log") as server,
+            serving(disk.path / "data", log=place / "log", program=PROGRAM) as server,
             writing(writers, server.address),
         ):
             time.sleep(seconds)
@@ -49,6 +51,9 @@ def _cut(place: Path, before: Path | None, writers: list[Writer], seconds: float
             while _acknowledged(writers) < known + 2 and time.monotonic() < end:
                 time.sleep(0.05)
             server.kill()
+        sys.stdout.write(
+            f"the log was brought in {disk.syncs().count('/data/modelkeep.db')} times\n"
+        )
         return disk.survivors(place / "left")
 
 
