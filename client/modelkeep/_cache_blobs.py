@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelkeep._disk import create, hash_descriptor, move, token, write_all
+from modelkeep._disk import create, hash_descriptor, hashes_to, move, token, write_all
 
 LARGE = 1024 * 1024
 MARK_NS = 1_000_000_000
@@ -88,7 +88,7 @@ class Blobs:
         path, aside = self.path(digest), self.temporary()
         with contextlib.suppress(OSError):
             move(path, aside)
-            if _hashes_to(aside, digest):
+            if not aside.is_symlink() and hashes_to(aside, digest):
                 move(aside, path)
             else:
                 aside.unlink()
@@ -111,14 +111,6 @@ def is_right(path: Path, digest: str) -> bool:
         return True
     except OSError:  # unreadable, or not ours to mark
         return False
-    finally:
-        os.close(descriptor)
-
-
-def _hashes_to(path: Path, digest: str) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        return hash_descriptor(descriptor) == digest
     finally:
         os.close(descriptor)
 

@@ -124,6 +124,15 @@ def hash_descriptor(descriptor: int, tell: Callable[[int], None] | None = None) 
     return f"sha256:{hasher.hexdigest()}"
 
 
+def hashes_to(path: Path, digest: str | None) -> bool:
+    """Tell whether a file can be read and has this digest."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return hash_descriptor(file.fileno()) == digest
+    except OSError:
+        return False
+
+
 def _blocks(descriptor: int) -> Iterator[bytes | memoryview]:
     """Yield the rest of an open file; each block is good until the next one is asked for."""
     if first := os.read(descriptor, _FIRST):  # mostly all of it: a large buffer costs more

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelkeep._cache_blobs import Blobs
 from modelkeep._cache_trees import Entries
-from modelkeep._disk import copy, create, files_below, hash_copy, hash_descriptor, remove_tree
+from modelkeep._disk import copy, create, files_below, hash_copy, hashes_to, remove_tree
 from modelkeep._progress import Meter
 from modelkeep._sinks import FolderSink
 from modelkeep._workers import in_threads
@@ -29,7 +29,7 @@ class Folder:
 
     def _clean(self) -> None:
         left = list(files_below(self.files))
-        right = in_threads(lambda path: _is(self.files / path, self._wanted.get(path)), left)
+        right = in_threads(lambda path: hashes_to(self.files / path, self._wanted.get(path)), left)
         for path, keep in zip(left, right, strict=True):
             if not keep:
                 remove_tree(self.files / path)
@@ -88,15 +88,7 @@ def holds(folder: Path, entries: Entries) -> bool:
     wanted = dict(entries)
     if set(files_below(folder)) != set(wanted):
         return False
-    return all(in_threads(lambda path: _is(folder / path, wanted[path]), list(wanted)))
-
-
-def _is(path: Path, digest: str | None) -> bool:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return hash_descriptor(file.fileno()) == digest
-    except OSError:
-        return False
+    return all(in_threads(lambda path: hashes_to(folder / path, wanted[path]), list(wanted)))
 
 
 def _copy_file(source: Path, target: Path) -> None:

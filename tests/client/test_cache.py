@@ -220,6 +220,17 @@ def test_a_right_blob_that_came_meanwhile_is_not_removed(
     assert os.listdir(registry.cache.path / "tmp") == []
 
 
+def test_a_link_in_the_place_of_a_blob_is_removed(registry: Client, pulled: Path) -> None:
+    path = _blob(registry, SMALL)
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+    assert registry.cache.blobs.find(_digest(SMALL)) is None
+
+    assert not path.is_symlink()
+    assert os.listdir(registry.cache.path / "tmp") == []
+
+
 PULL = """
 import sys, modelkeep
 with modelkeep.Client(sys.argv[1], cache=sys.argv[2]) as registry:
