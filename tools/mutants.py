@@ -6,10 +6,12 @@ of the tree, never to the tree.
 
     python -m tools.mutants [NAME…] [--check]
 
-`--check` only looks whether they still apply. Exit code 1: one does not apply, or was not caught.
+`--check` only looks whether they still apply. Exit code 1: one does not apply, or was not caught:
+a test that could not run (`ERRORS`: a fixture failed, or pytest itself) has caught nothing.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,11 +20,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PATCHES = ROOT / "tests" / "mutants"
 COPIED = ("client", "server", "tests", "tools", "bench", "proto", "pyproject.toml", "docs")
-PASSED = 0
-FAILED = 1  # pytest's exit code when a test failed, and not for another reason
+PASSED, FAILED, ERRORS = "passed", "failed", "errors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,25 @@ def verdict_of(mutant: Mutant) -> str:
         tree = Path(folder)
         for name in COPIED:
             _copy(ROOT / name, tree / name)
-        if _test(tree, mutant.caught_by) != PASSED:
+        if outcome_of(tree, mutant.caught_by) != PASSED:
             return "FAILS ANYWAY"
         subprocess.run(["git", "apply", str(mutant.patch)], cwd=tree, check=True)
-        fails = all(_test(tree, [test]) == FAILED for test in mutant.caught_by)
-        return "caught" if fails else "SURVIVED"
+        outcomes = [outcome_of(tree, [test]) for test in mutant.caught_by]
+        if ERRORS in outcomes:
+            return "ERRORS"
+        return "SURVIVED" if PASSED in outcomes else "caught"
+
+
+def outcome_of(tree: Path, tests: list[str]) -> str:
+    """Run tests in a tree: one `FAILED`, all `PASSED`, or there were only `ERRORS`."""
+    run = _run(tree, tests)
+    if run.returncode == pytest.ExitCode.OK:
+        return PASSED
+    lines = run.stdout.splitlines() or [""]
+    if run.returncode == pytest.ExitCode.TESTS_FAILED and re.search(r"\d+ failed", lines[-1]):
+        return FAILED
+    print(run.stdout[-2000:], run.stderr[-2000:], sep="\n")
+    return ERRORS
 
 
 def main() -> int:
@@ -104,16 +121,13 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-def _test(tree: Path, tests: list[str]) -> int:
+def _run(tree: Path, tests: list[str]) -> "subprocess.CompletedProcess[str]":
     paths = [str(tree), str(tree / "client"), str(tree / "server")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    run = subprocess.run(
+    return subprocess.run(
         command, cwd=tree, env=environment, capture_output=True, text=True, check=False
     )
-    if run.returncode not in (PASSED, FAILED):
-        print(run.stdout[-2000:], run.stderr[-2000:], sep="\n")
-    return run.returncode
 
 
 if __name__ == "__main__":
