@@ -23,16 +23,9 @@ SMALL = b"a neighbour"
 
 
 @pytest.fixture
-def server(disk: FaultyDisk, tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server on `disk`."""
-    with serving(disk.path / "data", log=tmp_path / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def registry(server: ServerProcess) -> Iterator[Registry]:
+def registry(disk_server: ServerProcess) -> Iterator[Registry]:
     """A registry with a version."""
-    with registry_of(server) as registry:
+    with registry_of(disk_server) as registry:
         registry.create(files={"large": LARGE, "small": SMALL})
         yield registry
 
@@ -44,9 +37,9 @@ def _stored(data: Path, content: bytes) -> Path:
 
 
 def test_a_blob_that_cannot_be_read_is_data_loss_and_no_more(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry
 ) -> None:
-    path = _stored(server.data, LARGE)
+    path = _stored(disk_server.data, LARGE)
     disk.fail("read", f"*/{path.name}", lasting=True)
     with refused("DATA_LOSS", "BLOB_DAMAGED") as refusal:
         download(registry, registry.version(1), "large")
@@ -68,9 +61,9 @@ def _flip(path: Path, position: int) -> None:
 
 @pytest.mark.parametrize("position", [0, MIB + 17, 3 * MIB - 1])
 def test_a_flipped_bit_is_never_served(
-    server: ServerProcess, registry: Registry, tmp_path: Path, position: int
+    disk_server: ServerProcess, registry: Registry, tmp_path: Path, position: int
 ) -> None:
-    _flip(_stored(server.data, LARGE), position)
+    _flip(_stored(disk_server.data, LARGE), position)
     name = registry.version(1)
     block = position // MIB
 
@@ -80,12 +73,12 @@ def test_a_flipped_bit_is_never_served(
         with refused("DATA_LOSS", "BLOB_DAMAGED"):
             download(registry, name, artifacts.FileRange(path="large", offset=start, length=length))
     _check_neighbours(registry, name, block)
-    with modelkeep.Client(server.address, cache=tmp_path / "cache") as client:
+    with modelkeep.Client(disk_server.address, cache=tmp_path / "cache") as client:
         with pytest.raises(modelkeep.DataLossError):
             client.pull("churn:1", tmp_path / "pulled")
         assert not (tmp_path / "pulled" / "large").exists()
-    server.stop()
-    _check_named(server.data, digest(LARGE))
+    disk_server.stop()
+    _check_named(disk_server.data, digest(LARGE))
 
 
 def _check_named(data: Path, damaged: str) -> None:
@@ -103,15 +96,17 @@ def _check_neighbours(registry: Registry, name: str, damaged: int) -> None:
     assert download(registry, name, "small") == [SMALL]
 
 
-def test_a_blob_whose_file_is_gone_is_data_loss(server: ServerProcess, registry: Registry) -> None:
-    _stored(server.data, LARGE).unlink()
+def test_a_blob_whose_file_is_gone_is_data_loss(
+    disk_server: ServerProcess, registry: Registry
+) -> None:
+    _stored(disk_server.data, LARGE).unlink()
     with refused("DATA_LOSS", "BLOB_DAMAGED"):
         download(registry, registry.version(1), "large")
     assert download(registry, registry.version(1), "small") == [SMALL]
 
 
 def test_a_database_that_cannot_be_read_is_said_in_the_log(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry
 ) -> None:
     disk.fail("read", "*/modelkeep.db*", lasting=True)
     with pytest.raises(grpc.RpcError) as failed:
@@ -119,8 +114,8 @@ def test_a_database_that_cannot_be_read_is_said_in_the_log(
     assert status(failed.value).code == "INTERNAL"
     disk.mend()
     assert registry.numbers() == [1]
-    server.stop()
-    log = server.log()
+    disk_server.stop()
+    log = disk_server.log()
     assert status(failed.value).metadata["id"] in log
     assert "disk I/O error" in log
 
@@ -133,30 +128,30 @@ def _read_often(registry: Registry) -> None:
 
 
 def test_a_disk_that_turns_read_only_stops_the_server(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry, tmp_path: Path
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry, tmp_path: Path
 ) -> None:
     disk.turn_read_only()
     story = Story()
     story.tell(registry)
     assert story.refusal is not None
     assert (story.refusal.code, story.refusal.reason) == ("UNAVAILABLE", "STORAGE_FAILED")
-    assert server.exit_code() == 1
-    assert "Read-only" in server.log()
+    assert disk_server.exit_code() == 1
+    assert "Read-only" in disk_server.log()
 
-    assert "Read-only" in _not_started(server.data)
+    assert "Read-only" in _not_started(disk_server.data)
     disk.mend()
-    with serving(server.data, log=tmp_path / "again") as again, registry_of(again) as registry:
+    with serving(disk_server.data, log=tmp_path / "again") as again, registry_of(again) as registry:
         assert download(registry, registry.version(1), "large") == [LARGE]
 
 
 def test_a_commit_on_a_disk_that_turned_read_only_stops_the_server(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry
 ) -> None:
     disk.turn_read_only()
     with pytest.raises(grpc.RpcError) as failed:
         registry.set_alias("best", 1)
     assert status(failed.value).reason == "STORAGE_FAILED"
-    assert server.exit_code() == 1
+    assert disk_server.exit_code() == 1
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,8 @@ WRITERS = 12
 
 
 @pytest.fixture
-def server(disk: FaultyDisk, tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server on `disk`."""
-    with serving(disk.path / "data", log=tmp_path / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def registry(server: ServerProcess) -> Iterator[Registry]:
-    with registry_of(server) as registry:
+def registry(disk_server: ServerProcess) -> Iterator[Registry]:
+    with registry_of(disk_server) as registry:
         yield registry
 
 
@@ -38,14 +31,14 @@ def _is_full(refusal: Refusal | None) -> bool:
     )
 
 
-def _check_no_faults(server: ServerProcess) -> None:
-    server.stop()
-    assert '"error"' not in server.log()
+def _check_no_faults(disk_server: ServerProcess) -> None:
+    disk_server.stop()
+    assert '"error"' not in disk_server.log()
 
 
 @pytest.mark.parametrize("room", [0, 2 * MIB, 9 * MIB + 20_000])
 def test_no_room_while_pushing_is_said_and_goes_by(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry, room: int
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry, room: int
 ) -> None:
     disk.room(room)
     story = Story()
@@ -57,7 +50,7 @@ def test_no_room_while_pushing_is_said_and_goes_by(
     _tell_again(story, registry)
     assert story.done == STEPS
     assert is_whole(registry)
-    _check_no_faults(server)
+    _check_no_faults(disk_server)
 
 
 def _tell_again(story: Story, registry: Registry) -> None:
@@ -71,7 +64,7 @@ def _tell_again(story: Story, registry: Registry) -> None:
 
 
 def test_no_room_at_a_commit_refuses_it_alone(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry
 ) -> None:
     first = registry.create(files={"f": b"first"})
     sealed = registry.seal({"f": b"second"})
@@ -83,11 +76,11 @@ def test_no_room_at_a_commit_refuses_it_alone(
 
     disk.mend()
     assert registry.create(files=sealed).number == first.number + 1
-    _check_no_faults(server)
+    _check_no_faults(disk_server)
 
 
 def test_no_room_amid_many_writers_loses_nothing_acknowledged(
-    disk: FaultyDisk, server: ServerProcess, registry: Registry, tmp_path: Path
+    disk: FaultyDisk, disk_server: ServerProcess, registry: Registry, tmp_path: Path
 ) -> None:
     sealed = registry.seal({"f": b"x"})
     ends: list[str] = []
@@ -114,7 +107,7 @@ def test_no_room_amid_many_writers_loses_nothing_acknowledged(
     assert sorted(registry.numbers("shared", page_size=1000)) == sorted(numbers)
     disk.mend()
     assert registry.create("shared", sealed).number == len(numbers) + 1
-    server.kill()
+    disk_server.kill()
     with serving(disk.survivors(tmp_path / "left") / "data") as again, registry_of(again) as left:
         assert len(left.numbers("shared", page_size=1000)) == len(numbers) + 1
         again.stop()

@@ -253,6 +253,7 @@ class SqliteDatabaseFile:
         """Start with an empty log that is there after a power cut.
 
         What an earlier server's log has may be readable and yet not on the disk: its sync failed.
+        SQLite syncs it as the connection of the migrations closes, and passes over a failure.
         In the file it is written, and synced, anew.
         """
         self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
