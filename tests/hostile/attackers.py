@@ -3,18 +3,19 @@
     python -m tests.hostile.attackers ATTACK ADDRESS VERSION
 
 prints `ready` before it begins, `done` when all that it does is under way, and holds that until it
-is ended. They speak plain HTTP/2, so
-that thousands of streams cost little here and the server has the machine to itself; what they
-don't read, nobody reads for them.
+is ended. They speak plain HTTP/2, so that thousands of streams cost little here and the server has
+the machine to itself; what they don't read, nobody reads for them.
 """
 
+import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from tests.hostile.raw import RawConnection, frame, headers
-from tests.services.wire import chunk, digest, header
+from tests.services.wire import MIB, chunk, digest, header
 
 from modelkeep.v1 import artifact_service_pb2 as artifacts
 from modelkeep.v1 import event_service_pb2 as events
@@ -25,6 +26,7 @@ WATCH = "/modelkeep.v1.EventService/WatchEvents"
 GET = "/modelkeep.v1.VersionService/GetVersion"
 STREAMS_A_CONNECTION = 100
 RESETS, RESET_SECONDS = 400_000, 8
+TRICKLE_SECONDS = 40
 
 WATCHING = frame(events.WatchEventsRequest().SerializeToString())
 
@@ -70,13 +72,32 @@ def never_read(address: str, version: str) -> list[RawConnection]:
     return connections
 
 
-def a_byte_a_minute(address: str, _version: str) -> list[RawConnection]:
-    """Uploads that go on with a byte a minute; of the next message not even the length is there."""
+def a_byte_a_second(address: str, _version: str) -> list[RawConnection]:
+    """Uploads whose next message is said to be large, and comes a byte a second."""
     connections = [RawConnection(address) for _ in range(4)]
     for number in range(40):
         connection = connections[number % 4]
-        connection.write(upload(connection, number), b"\0")
+        connection.write(upload(connection, number), frame(bytes(MIB))[:5])
     return connections
+
+
+def _are_ended(connection: RawConnection) -> bool:
+    """Send a byte on each stream of a connection; tell whether it stands, and they don't."""
+    for stream in connection.outcomes:
+        connection.write(stream, b"\0")
+    connection.listen(0)
+    ended = all(outcome.ending for outcome in connection.outcomes.values())
+    return ended and not connection.gone
+
+
+def _trickle(connections: list[RawConnection]) -> None:
+    """Send a byte a second until the server has ended all streams, and say for which reasons."""
+    standing, end = connections, time.monotonic() + TRICKLE_SECONDS
+    while standing and time.monotonic() < end:
+        standing = [connection for connection in standing if not _are_ended(connection)]
+        time.sleep(1)
+    outcomes = [outcome for one in connections for outcome in one.outcomes.values()]
+    _say(json.dumps(Counter(outcome.reason for outcome in outcomes)))
 
 
 def idle_uploads(address: str, _version: str) -> list[RawConnection]:
@@ -122,7 +143,7 @@ def _say(text: str) -> None:
 
 ATTACKS: dict[str, Callable[[str, str], list[RawConnection]]] = {
     attack.__name__: attack
-    for attack in (vanish, never_read, a_byte_a_minute, idle_uploads, watches, rapid_resets)
+    for attack in (vanish, never_read, a_byte_a_second, idle_uploads, watches, rapid_resets)
 }
 
 
@@ -133,6 +154,8 @@ def main() -> None:
     _say("ready")
     held = ATTACKS[name](address, version)
     _say("done")
+    if name == a_byte_a_second.__name__:
+        _trickle(held)
     while held:
         time.sleep(60)
 

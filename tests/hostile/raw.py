@@ -2,6 +2,7 @@
 
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import grpc
 import h2.config
 import h2.connection
 import h2.events
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from h2.errors import ErrorCodes
 
 CODES = [code.name for code in sorted(grpc.StatusCode, key=lambda code: code.value[0])]
@@ -25,6 +28,15 @@ class Outcome:
     ending: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     received: int = 0
+
+    @property
+    def reason(self) -> str:
+        """The reason of an error; empty where none was given."""
+        details = self.headers.get("grpc-status-details-bin", "")
+        info = ErrorInfo()
+        for detail in Status.FromString(b64decode(details + "==")).details:
+            detail.Unpack(info)
+        return str(info.reason)
 
 
 def headers(path: str, **changes: str) -> Headers:
