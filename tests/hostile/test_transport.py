@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from tests.hostile.raw import Headers, Outcome, RawConnection, frame, headers
+from tests.hostile.shots import METHODS
 from tests.hostile.vitals import MIB, settled, vitals
 from tests.services.processes import ServerProcess, registry_of, serving
 
@@ -18,6 +19,7 @@ from modelkeep.v1 import version_service_pb2 as versions
 
 GET = "/modelkeep.v1.VersionService/GetVersion"
 UPLOAD = "/modelkeep.v1.ArtifactService/UploadBlobs"
+PATHS = [f"/{method.containing_service.full_name}/{method.name}" for method in METHODS]
 RIGHT = versions.GetVersionRequest(
     name="namespaces/default/assets/nothing/versions/1"
 ).SerializeToString()
@@ -52,7 +54,7 @@ def _bomb(kind: int) -> bytes:
 
 
 @pytest.mark.parametrize(("encoding", "kind"), [("gzip", 31), ("deflate", 15)])
-@pytest.mark.parametrize("path", [GET, UPLOAD])
+@pytest.mark.parametrize("path", PATHS)
 def test_a_bomb_is_refused_before_it_goes_off(
     server: ServerProcess, path: str, encoding: str, kind: int
 ) -> None:
