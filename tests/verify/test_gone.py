@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.faults.folders import refusal
 from tests.services.processes import registry_of, serving
-from tests.verify.conftest import Verify, ask
+from tests.verify.conftest import Verify
 from tests.verify.life import make_versions
 
 DATABASE = "modelkeep.db"
