@@ -14,8 +14,9 @@ import apsw
 import pytest
 from tests.faults.folders import FILES, build_or_refuse, refusal, started
 from tests.services.processes import registry_of, serving
-from tests.services.wire import download
+from tests.services.wire import download, refused
 
+from modelkeep.v1 import version_service_pb2 as versions
 from modelkeep_server.records import sqlite
 
 VERSIONS = 5
@@ -107,6 +108,17 @@ def test_a_folder_of_which_a_part_is_gone_is_refused(stopped: Path, name: str) -
     said = refusal(stopped)
     assert str(name) in said
     assert "restore a backup into a new, empty folder" in said
+
+
+def test_a_row_that_is_no_message_is_told_as_damage(stopped: Path) -> None:
+    with closing(apsw.Connection(str(stopped / "modelkeep.db"))) as database:
+        database.execute("UPDATE version SET base = ? WHERE number = 1", (b"\xff" * 40,))
+
+    with started(stopped) as registry:
+        request = versions.RestoreVersionRequest(name=registry.version(1))
+        with refused("DATA_LOSS", "RECORD_DAMAGED"):
+            registry.versions.RestoreVersion(request)
+        assert registry.create(files=FILES).number == VERSIONS + 1
 
 
 @pytest.mark.parametrize("start", [0, 4096])

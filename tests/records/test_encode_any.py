@@ -1,13 +1,17 @@
 """Any version, time and digest comes back from its stored bytes as it was."""
 
+import pytest
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelkeep.errors import DataLossError
 from modelkeep.v1 import version_pb2
 from modelkeep_server.records import encode
 
 TEXT = st.text(max_size=20)
+_SHORT = st.binary(max_size=8)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=4)
 METRICS = st.dictionaries(TEXT, st.floats(allow_nan=False), max_size=4)
 PARAMETERS = st.dictionaries(
@@ -77,3 +81,27 @@ def test_a_time_comes_back_to_the_microsecond(time_us: int) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_a_digest_comes_back(raw: bytes) -> None:
     assert encode.digest_bytes(encode.digest_text(raw)) == raw
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_as_protobuf_reads_them_or_refused(raw: bytes) -> None:
+    try:
+        expected = version_pb2.Version.FromString(raw)
+    except DecodeError:
+        with pytest.raises(DataLossError) as refused:
+            encode.read_stored(version_pb2.Version, raw)
+        assert refused.value.reason == "RECORD_DAMAGED"
+        assert refused.value.metadata == {"type": "modelkeep.v1.Version"}
+    else:
+        assert encode.read_stored(version_pb2.Version, raw) == expected
+
+
+@given(VERSIONS, st.data())
+def test_a_version_with_a_broken_field_is_refused(
+    version: version_pb2.Version, data: st.DataObject
+) -> None:
+    stored = encode.version_base(version) + encode.version_tail(version)
+
+    with pytest.raises(DataLossError):
+        # A field that says that 9 bytes follow, and has fewer.
+        encode.read_stored(version_pb2.Version, stored + b"\x0a\x09" + data.draw(_SHORT))

@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 
 from modelkeep.v1 import recipe_pb2, version_pb2, version_service_pb2
 from modelkeep_server.records import manifests
+from modelkeep_server.records.encode import read_stored
 from modelkeep_server.records.manifests import StoredFile
 from modelkeep_server.records.sql import Session
 
@@ -54,7 +55,7 @@ def parameters(record: version_pb2.VersionRecord) -> dict[str, object]:
 def recipe(stored: bytes | None) -> dict[str, object]:
     """Flatten a recipe to paths and values; packages go by their names."""
     content = MessageToDict(
-        recipe_pb2.Recipe.FromString(stored or b""), preserving_proto_field_name=True
+        read_stored(recipe_pb2.Recipe, stored or b""), preserving_proto_field_name=True
     )
     environment = content.get("environment", {})
     if "packages" in environment:

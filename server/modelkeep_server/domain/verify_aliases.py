@@ -7,13 +7,12 @@
 
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError
-
+from modelkeep.errors import DataLossError
 from modelkeep.names import fold
 from modelkeep.v1 import alias_pb2
 from modelkeep_server.records import survey_versions as survey
 from modelkeep_server.records.assets import StoredAsset
-from modelkeep_server.records.encode import microseconds
+from modelkeep_server.records.encode import microseconds, read_stored
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey_versions import AliasRow
 from modelkeep_server.records.transaction import etag
@@ -29,8 +28,8 @@ def check(session: Session, asset: StoredAsset) -> Iterator[Damage]:
 
 def _faults(session: Session, asset: StoredAsset, row: AliasRow) -> Iterator[str]:
     try:
-        message = alias_pb2.Alias.FromString(row.message)
-    except DecodeError:
+        message = read_stored(alias_pb2.Alias, row.message)
+    except DataLossError:
         yield "its message can't be read"
         return
     found = (message.name, message.etag, row.folded)

@@ -12,14 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
+from modelkeep.errors import DataLossError
 from modelkeep.names import fold
 from modelkeep.v1 import namespace_pb2, version_pb2
 from modelkeep_server.domain import verify_aliases, verify_versions
 from modelkeep_server.records import survey_versions as survey
 from modelkeep_server.records.assets import StoredAsset
-from modelkeep_server.records.encode import deletion
+from modelkeep_server.records.encode import deletion, read_stored
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey_versions import AssetRow, NamespaceRow, VersionRow
 from modelkeep_server.records.transaction import etag
@@ -66,8 +65,8 @@ def check(session: Session, checked: Counter[str]) -> Iterator[Damage]:
 
 def _namespace(row: NamespaceRow) -> Iterator[str]:
     try:
-        message = namespace_pb2.Namespace.FromString(row.message)
-    except DecodeError:
+        message = read_stored(namespace_pb2.Namespace, row.message)
+    except DataLossError:
         yield "its message can't be read"
         return
     found = (message.name, message.etag, row.folded)
@@ -79,7 +78,7 @@ def _asset(row: AssetRow) -> Iterator[str]:
     asset = row.asset
     try:
         message = asset.parsed()
-    except DecodeError:
+    except DataLossError:
         yield "its message can't be read"
         return
     if (message.name, message.etag) != (asset.resource, etag(asset.revision)):

@@ -11,11 +11,16 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError
-
+from modelkeep.errors import DataLossError
 from modelkeep.v1 import event_pb2, version_pb2
 from modelkeep_server.records import survey_log
-from modelkeep_server.records.encode import commitment, fingerprint, leaf_hash, microseconds
+from modelkeep_server.records.encode import (
+    commitment,
+    fingerprint,
+    leaf_hash,
+    microseconds,
+    read_stored,
+)
 from modelkeep_server.records.ledger import Entry, Ledger
 from modelkeep_server.records.log import lineage
 from modelkeep_server.records.sql import Session
@@ -58,9 +63,9 @@ def _record(event: StoredEvent) -> event_pb2.EventRecord | Damage:
     if leaf_hash(event.leaf) != event.leaf_hash:
         return _damage(event, "its leaf is not what its hash says")
     try:
-        leaf = event_pb2.LogLeaf.FromString(event.leaf)
-        record = event_pb2.EventRecord.FromString(leaf.event)
-    except DecodeError:
+        leaf = read_stored(event_pb2.LogLeaf, event.leaf)
+        record = read_stored(event_pb2.EventRecord, leaf.event)
+    except DataLossError:
         return _damage(event, "its leaf can't be read")
     place = (leaf.position, microseconds(leaf.log_time), record.event_id)
     if place != (event.position, event.log_us, event.event_id):
@@ -90,7 +95,7 @@ def _changes(
         yield from _bound(event, change, body)
         try:
             yield from _change(event, change, body, ledger)
-        except (DecodeError, KeyError):
+        except (DataLossError, KeyError):
             yield _damage(event, f"what it did to {change.resource} can't be read")
 
 

@@ -6,8 +6,7 @@
 
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError
-
+from modelkeep.errors import DataLossError
 from modelkeep_server.records import survey_log
 from modelkeep_server.records.encode import fingerprint
 from modelkeep_server.records.ledger import Ledger
@@ -43,7 +42,7 @@ def _print(type_name: str, body: bytes | None) -> bytes:
         return b""
     try:
         return fingerprint(type_name, body)
-    except (DecodeError, KeyError):
+    except (DataLossError, KeyError):
         return b"unreadable"
 
 

@@ -10,15 +10,14 @@
 
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError
-
 from modelkeep.digests import recipe_digest, record_digest
+from modelkeep.errors import DataLossError
 from modelkeep.v1 import recipe_pb2, version_pb2
 from modelkeep_server.domain.aliases import PRODUCTION
 from modelkeep_server.records import aliases
 from modelkeep_server.records import survey_versions as survey
 from modelkeep_server.records.assets import StoredAsset
-from modelkeep_server.records.encode import deletion
+from modelkeep_server.records.encode import deletion, read_stored
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey_versions import VersionRow
 from modelkeep_server.records.transaction import etag
@@ -34,8 +33,8 @@ def check(session: Session, asset: StoredAsset, row: VersionRow) -> Iterator[Dam
 def _faults(session: Session, asset: StoredAsset, row: VersionRow) -> Iterator[str]:
     try:
         version = row.version.parsed()
-        recipe = recipe_pb2.Recipe.FromString(row.recipe or b"")
-    except DecodeError:
+        recipe = read_stored(recipe_pb2.Recipe, row.recipe or b"")
+    except DataLossError:
         yield "its message or its recipe can't be read"
         return
     yield from _columns(asset, row, version)

@@ -19,7 +19,7 @@ from modelkeep_server.records import assets as asset_rows
 from modelkeep_server.records import manifests
 from modelkeep_server.records import versions as rows
 from modelkeep_server.records.assets import StoredAsset
-from modelkeep_server.records.encode import message_bytes, timestamp
+from modelkeep_server.records.encode import message_bytes, read_stored, timestamp
 from modelkeep_server.records.manifests import SealedManifest
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.transaction import Transaction
@@ -62,7 +62,7 @@ def restore(records: Records, call: Call, name: VersionName, note: str) -> Answe
         old.record.change_note = note or f"Restores version {source.number}"
         version = _next(tx, asset, old, manifest)
         version.record.restored_from = str(name)
-        recipe = recipe_pb2.Recipe.FromString(rows.recipe(tx.session, source.id) or b"")
+        recipe = read_stored(recipe_pb2.Recipe, rows.recipe(tx.session, source.id) or b"")
         return _add(tx, asset, manifest, version, old.record, recipe).answer()
 
     return records.change(call, "version.restored", work)

@@ -12,6 +12,7 @@ from modelkeep_server.records.encode import (
     asset_answer,
     message_bytes,
     microseconds,
+    read_stored,
 )
 from modelkeep_server.records.namespaces import StoredNamespace
 from modelkeep_server.records.sql import Session, Statement, bind
@@ -113,7 +114,7 @@ class StoredAsset:
 
     def parsed(self) -> asset_pb2.Asset:
         """Read its message, without the counters."""
-        return asset_pb2.Asset.FromString(self.message)
+        return read_stored(asset_pb2.Asset, self.message)
 
     def answer(self) -> bytes:
         """Serialize it as readers get it."""

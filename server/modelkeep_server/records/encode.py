@@ -8,12 +8,16 @@ is the message, and goes to the wire as it is.
 import hashlib
 from collections.abc import Iterable
 from functools import cache
+from typing import TypeVar
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from modelkeep.errors import DataLossError
 from modelkeep.v1 import alias_pb2, asset_pb2, event_pb2, namespace_pb2, version_pb2
 from modelkeep_server.values.wire import bytes_field
+
+M = TypeVar("M", bound=Message)
 
 ENCODING_VERSION = 1
 
@@ -34,6 +38,19 @@ LOGGED: dict[str, type[Message]] = {
 def message_bytes(message: Message) -> bytes:
     """Serialize a message, the same way each time."""
     return message.SerializeToString(deterministic=True)
+
+
+def read_stored(kind: type[M], body: bytes) -> M:
+    """Read a message that was stored. Raises `DataLossError` `RECORD_DAMAGED` where it is none."""
+    try:
+        return kind.FromString(body)
+    except (DecodeError, ValueError, RecursionError):
+        name = kind.DESCRIPTOR.full_name
+        raise DataLossError(
+            "RECORD_DAMAGED",
+            f"a stored {name} can't be read; stop the server and run modelkeep admin verify",
+            type=name,
+        ) from None
 
 
 def version_base(version: version_pb2.Version) -> bytes:
@@ -126,5 +143,5 @@ def commitment(salt: bytes, body: bytes) -> bytes:
 
 
 def fingerprint(type_name: str, body: bytes) -> bytes:
-    """Tell what a body says, however it is serialized. Raises `DecodeError` and `KeyError`."""
-    return hashlib.sha256(message_bytes(LOGGED[type_name].FromString(body))).digest()
+    """Tell what a body says, however it is serialized. Raises `DataLossError` and `KeyError`."""
+    return hashlib.sha256(message_bytes(read_stored(LOGGED[type_name], body))).digest()

@@ -10,6 +10,7 @@ from modelkeep_server.records.encode import (
     commitment,
     event_leaf,
     leaf_hash,
+    read_stored,
     timestamp,
 )
 from modelkeep_server.records.sql import Row, Session, Statement, bind
@@ -186,8 +187,8 @@ def before(
 
 def _event(session: Session, row: Row) -> event_pb2.Event:
     position, stored, reason, reason_salt = row
-    leaf = event_pb2.LogLeaf.FromString(stored)
-    record = event_pb2.EventRecord.FromString(leaf.event)
+    leaf = read_stored(event_pb2.LogLeaf, stored)
+    record = read_stored(event_pb2.EventRecord, leaf.event)
     return event_pb2.Event(
         name=f"events/{position}",
         position=position,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from modelkeep.names import fold
 from modelkeep.v1 import namespace_pb2
-from modelkeep_server.records.encode import ENCODING_VERSION, message_bytes
+from modelkeep_server.records.encode import ENCODING_VERSION, message_bytes, read_stored
 from modelkeep_server.records.sql import Row, Session, Statement, bind
 from modelkeep_server.records.tables import Namespace
 from modelkeep_server.records.transaction import Transaction, etag
@@ -50,7 +50,7 @@ class StoredNamespace:
 
     def parsed(self) -> namespace_pb2.Namespace:
         """Read its message."""
-        return namespace_pb2.Namespace.FromString(self.message)
+        return read_stored(namespace_pb2.Namespace, self.message)
 
 
 def find(session: Session, name: str) -> StoredNamespace | None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
 from peewee import JOIN, fn
 
+from modelkeep.errors import DataLossError
 from modelkeep.v1 import version_pb2
-from modelkeep_server.records.encode import version_body
+from modelkeep_server.records.encode import read_stored, version_body
 from modelkeep_server.records.sql import Session, Statement, bind
 from modelkeep_server.records.tables import (
     Alias,
@@ -170,6 +170,6 @@ def logged(session: Session) -> Iterator[LoggedRow]:
 
 def _without_aliases(message: bytes) -> bytes:
     try:
-        return version_body(version_pb2.Version.FromString(message))
-    except DecodeError:
+        return version_body(read_stored(version_pb2.Version, message))
+    except DataLossError:
         return message

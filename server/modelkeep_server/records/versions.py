@@ -13,6 +13,7 @@ from modelkeep_server.records.encode import (
     ENCODING_VERSION,
     digest_bytes,
     microseconds,
+    read_stored,
     version_base,
     version_body,
     version_tail,
@@ -224,7 +225,7 @@ class StoredVersion:
 
     def parsed(self) -> version_pb2.Version:
         """Read its message."""
-        return version_pb2.Version.FromString(self.answer())
+        return read_stored(version_pb2.Version, self.answer())
 
 
 def by_number(session: Session, name: VersionName) -> StoredVersion | None:
