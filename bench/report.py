@@ -20,6 +20,8 @@ RESULTS = Path(__file__).with_name("results")
 
 def tell(rows: list[Row], quick: bool) -> None:
     """Print the table; a quick run judges nothing."""
+    if quick:
+        print("A quick run: it shows that every row works, and its figures mean nothing.")
     print(f"{'what':<30}{'of':<34}{'result':>8}{'spread':>16}{'aim':>8}   median")
     for row in rows:
         if row.why_not:

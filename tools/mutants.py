@@ -80,7 +80,11 @@ def main() -> int:
     """Try the mutants that were asked for, and print a line for each."""
     names = [name for name in sys.argv[1:] if not name.startswith("-")]
     only_check = "--check" in sys.argv[1:]
-    chosen = [mutant for mutant in mutants() if not names or mutant.name in names]
+    known = mutants()
+    if unknown := set(names) - {mutant.name for mutant in known}:
+        print(f"no such mutant: {', '.join(sorted(unknown))}; tests/mutants/ has them all")
+        return 1
+    chosen = [mutant for mutant in known if not names or mutant.name in names]
     survivors = 0
     for mutant in chosen:
         started = time.monotonic()
@@ -93,7 +97,7 @@ def main() -> int:
         for test in mutant.caught_by:
             print(f"{'':<23}{test}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} mutants {_did(only_check)}")
-    return 1 if survivors or not chosen else 0
+    return 1 if survivors else 0
 
 
 def _did(only_check: bool) -> str:
