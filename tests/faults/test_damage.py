@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 from tests.faults.folders import FILES, build_or_refuse, refusal, started
-from tests.services.processes import registry_of, serving
+from tests.services.processes import ServerProcess, registry_of, serving
 from tests.services.wire import download, refused
 
 from modelkeep.v1 import version_service_pb2 as versions
@@ -25,16 +25,14 @@ PAGE = 4096
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two folders with the same content: of a server that was `stopped`, and one `killed`."""
+    """Two folders with the like content: of a server that was `stopped`, and one `killed`."""
     top = tmp_path_factory.mktemp("folders")
-    with serving(top / "killed") as server:
-        with registry_of(server) as registry:
-            for _ in range(VERSIONS):
-                registry.create(files=FILES)
-        server.kill()
-    shutil.copytree(top / "killed", top / "stopped")
-    with serving(top / "stopped") as server:
-        server.stop()
+    for name, end in (("killed", ServerProcess.kill), ("stopped", ServerProcess.stop)):
+        with serving(top / name) as server:
+            with registry_of(server) as registry:
+                for _ in range(VERSIONS):
+                    registry.create(files=FILES)
+            end(server)
     return top
 
 
