@@ -55,8 +55,9 @@ def verdict_of(mutant: Mutant) -> str:
         tree = Path(folder)
         for name in COPIED:
             _copy(ROOT / name, tree / name)
-        if outcome_of(tree, mutant.caught_by) != PASSED:
-            return "FAILS ANYWAY"
+        anyway = outcome_of(tree, mutant.caught_by)
+        if anyway != PASSED:
+            return "ERRORS" if anyway == ERRORS else "FAILS ANYWAY"
         subprocess.run(["git", "apply", str(mutant.patch)], cwd=tree, check=True)
         outcomes = [outcome_of(tree, [test]) for test in mutant.caught_by]
         if ERRORS in outcomes:

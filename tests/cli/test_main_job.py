@@ -66,15 +66,15 @@ def test_words_go_to_standard_error_and_can_be_silenced(do: Run, folder: Path) -
     assert (silent.out, silent.err) == ("", "")
 
 
-def test_a_push_says_whether_there_was_anything_new(do: Run, folder: Path) -> None:
+def test_a_push_of_what_may_be_there_does_not_say_that_it_is_new(do: Run, folder: Path) -> None:
     first = do("push", "churn", folder, "--if-changed")
     same = do("push", "churn", folder, "--if-changed", "--alias", "best")
     (folder / "more").write_bytes(b"more")
     other = do("push", "churn", folder, "--if-changed")
 
-    assert first.err == "default/churn:1 is kept: 2 files, 6.8 KiB\n"
-    assert same.err == "default/churn:1 has these files already: 2 files, 6.8 KiB, @best\n"
-    assert other.err == "default/churn:2 is kept: 3 files, 6.8 KiB\n"
+    assert first.err == "default/churn:1 has these files: 2 files, 6.8 KiB\n"
+    assert same.err == "default/churn:1 has these files: 2 files, 6.8 KiB, @best\n"
+    assert other.err == "default/churn:2 has these files: 3 files, 6.8 KiB\n"
 
 
 def test_moving_production_moves_the_stages(do: Run, folder: Path) -> None:

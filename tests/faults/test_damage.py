@@ -116,6 +116,9 @@ def test_a_row_that_is_no_message_is_told_as_damage(stopped: Path) -> None:
         request = versions.RestoreVersionRequest(name=registry.version(1))
         with refused("DATA_LOSS", "RECORD_DAMAGED"):
             registry.versions.RestoreVersion(request)
+        with refused("DATA_LOSS", "RECORD_DAMAGED"):
+            registry.get(1)
+        assert registry.get(2).number == 2
         assert registry.create(files=FILES).number == VERSIONS + 1
 
 

@@ -4,12 +4,10 @@ from typing import Annotated
 
 import typer
 
-from modelkeep import Client
 from modelkeep.cli import arguments, output
 from modelkeep.cli.arguments import Kind, LabelsOption
 from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session, flag
-from modelkeep.errors import NotFoundError
 
 
 def push(
@@ -93,7 +91,6 @@ def push(
     params, metrics = arguments.params(param), arguments.metrics(metric)
     labels, made_from = arguments.labels(label), arguments.inputs(inputs)
     with session.registry() as registry, session.transfer() as tell:
-        before = _latest(registry, asset) if if_changed else 0
         version = registry.push(
             asset,
             path,
@@ -112,14 +109,6 @@ def push(
         )
     content = f"{output.counted(version.file_count, 'file')}, {output.size(version.size)}"
     names = "".join(f", @{name}" for name in version.aliases)
-    is_new = version.number > before
-    said = "is kept" if is_new else "has these files already"
+    # Whether it had them before is not told.
+    said = "has these files" if if_changed else "is kept"
     session.answer(version, as_json, f"{version.reference} {said}: {content}{names}")
-
-
-def _latest(registry: Client, asset: str) -> int:
-    """Give the number that the highest version has before the push; 0 where there is none."""
-    try:
-        return registry.version(asset).number
-    except NotFoundError:
-        return 0

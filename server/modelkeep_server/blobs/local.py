@@ -82,7 +82,7 @@ class LocalStore:
                 self._staged_path(key).unlink(missing_ok=True)
 
     def _check_folders(self) -> None:
-        for gone in self._files.missing():
+        for gone in self._files.missing_places():
             raise StartError(
                 f"{self._root / gone} is missing, and the blobs that were in it; restore a backup "
                 "into a new, empty folder"

@@ -3,6 +3,7 @@
 `blobs/<the key's first two digits>/<key>` is published, `staging/<key>` is not.
 """
 
+import errno
 import os
 import re
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 from modelkeep_server.blobs.disk import read_blocks, unreadable
 
 KEY = re.compile(r"[0-9a-f]{32}")
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EIO}
 SHARDS = tuple(f"{shard:02x}" for shard in range(256))
 
 
@@ -41,7 +43,9 @@ class LocalFiles:
         try:
             # A pipe in its place would otherwise make us wait for who writes to it.
             fd = os.open(self.path(key), os.O_RDONLY | os.O_NONBLOCK)
-        except FileNotFoundError as error:
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
             raise unreadable(key, offset) from error
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -75,7 +79,7 @@ class LocalFiles:
                 if not (_is_file(name, entry) and name.startswith(shard)):
                     yield self._shown(self.blobs / shard / name)
 
-    def missing(self) -> list[str]:
+    def missing_places(self) -> list[str]:
         """Tell the folders of blobs that are gone; where all are, the one that had them."""
         if not self.blobs.is_dir():
             return [self._shown(self.blobs)]

@@ -83,7 +83,7 @@ class BlobFiles(BlobReader, Protocol):
     def strangers(self) -> Iterator[str]:
         """Yield the paths of what no store of this kind has made."""
 
-    def missing(self) -> list[str]:
+    def missing_places(self) -> list[str]:
         """Tell the places that every store of this kind has made, and that are gone."""
 
     def shown(self, key: str, *, staged: bool = False) -> str:

@@ -41,7 +41,7 @@ def stranger(path: str) -> Damage:
 def _places(session: Session, files: BlobFiles) -> Iterator[Damage]:
     """Where nothing was ever stored, a start that was cut short need not have made them."""
     if blobs.has_any(session):
-        for path in files.missing():
+        for path in files.missing_places():
             yield Damage("folder", path, "is missing, and the blobs that were in it")
 
 

@@ -117,7 +117,8 @@ class StoredAsset:
         return read_stored(asset_pb2.Asset, self.message)
 
     def answer(self) -> bytes:
-        """Serialize it as readers get it."""
+        """Serialize it as readers get it; `DataLossError` where that is no message."""
+        self.parsed()
         return asset_answer(self.message, self.latest_number, self.version_count, self.size)
 
 

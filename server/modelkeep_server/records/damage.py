@@ -4,7 +4,7 @@ SQLite goes on without what is gone: it takes an empty file for a new database, 
 cut off for one that was never longer. Both would pass for a registry in which less was done.
 
 * A file may be shorter than the database only by pages that its log (`-wal`) has.
-* The log's index (`-shm`) says how long the log was. It lies in the kernel's memory alone, so it is
+* The log's index (`-shm`) says how long the log was. It is never synced, so it is
   believed where the machine has not been started anew since, and of the very log that is there.
 """
 

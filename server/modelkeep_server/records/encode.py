@@ -44,13 +44,14 @@ def read_stored(kind: type[M], body: bytes) -> M:
     """Read a message that was stored. Raises `DataLossError` `RECORD_DAMAGED` where it is none."""
     try:
         return kind.FromString(body)
-    except (DecodeError, ValueError, RecursionError):
+    except (DecodeError, ValueError, RecursionError) as error:
         name = kind.DESCRIPTOR.full_name
         raise DataLossError(
             "RECORD_DAMAGED",
-            f"a stored {name} can't be read; stop the server and run modelkeep admin verify",
+            f"a stored {name} can't be read; the server's operator should stop it and run "
+            "modelkeep admin verify",
             type=name,
-        ) from None
+        ) from error
 
 
 def version_base(version: version_pb2.Version) -> bytes:

@@ -132,18 +132,23 @@ def _share(path: Path, lock: int) -> None:
 
 
 def _open(database: Path) -> apsw.Connection:
+    if _has(database, "-journal"):
+        raise CantTellError(
+            f"a first start or an upgrade was cut short ({database.name}-journal lies there); "
+            "start and stop this modelkeep's server on the folder, which takes that back"
+        )
     with _told():
-        if _has_log(database):
+        if _has(database, "-wal"):
             return _open_with_log(database)
         # A plain connection would make files beside it, and leave them.
         uri = f"{database.absolute().as_uri()}?immutable=1"
         return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
 
 
-def _has_log(database: Path) -> bool:
-    """Tell whether a server was killed: what it committed last is beside the database."""
-    beside = (database.with_name(f"{database.name}{end}") for end in ("-wal", "-journal"))
-    return any(log.exists() and log.stat().st_size for log in beside)
+def _has(database: Path, end: str) -> bool:
+    """Tell whether what was under way lies beside the database: its server was killed."""
+    beside = database.with_name(f"{database.name}{end}")
+    return beside.exists() and beside.stat().st_size > 0
 
 
 def _open_with_log(database: Path) -> apsw.Connection:

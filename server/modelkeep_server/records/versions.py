@@ -220,12 +220,14 @@ class StoredVersion:
     tail: bytes
 
     def answer(self) -> bytes:
-        """Serialize it as readers get it."""
-        return self.base + self.tail
+        """Serialize it as readers get it; `DataLossError` where that is no message."""
+        body = self.base + self.tail
+        read_stored(version_pb2.Version, body)
+        return body
 
     def parsed(self) -> version_pb2.Version:
         """Read its message."""
-        return read_stored(version_pb2.Version, self.answer())
+        return read_stored(version_pb2.Version, self.base + self.tail)
 
 
 def by_number(session: Session, name: VersionName) -> StoredVersion | None:
