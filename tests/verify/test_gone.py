@@ -99,7 +99,7 @@ def _make_loop(path: Path) -> None:
     path.symlink_to(path)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, _make_socket, _make_loop])
 def test_what_is_no_file_in_the_places_of_blobs_makes_nobody_wait(
     data: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
