@@ -31,6 +31,13 @@ def test_a_whole_folder_is_said_to_be(offline: Run, data: Path) -> None:
     assert "; read 7.0 KiB\n" in deep.out
 
 
+def test_no_folder_is_a_wrong_command_line(offline: Run) -> None:
+    refused = offline("admin", "verify", "--data", "")
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "--data is empty" in refused.err
+
+
 def test_the_folder_may_be_named_by_the_servers_variable(
     offline: Run, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

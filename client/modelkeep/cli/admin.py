@@ -10,6 +10,7 @@ import typer
 
 from modelkeep.cli import output, problems
 from modelkeep.cli.extras import need_server
+from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session, flag
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def verify(
     harmless; 2, something is damaged; 3, it can't be told, since a server is running on it, it
     is no data folder, or another modelkeep's. A wrong command line is 2 as well, with no report.
     """
+    if not data:
+        raise UsageError("--data is empty; name a data folder")
     need_server(_COMMAND, CANT_TELL)
     from modelkeep_server.offline import CantTellError, check_folder, counts
 
