@@ -17,7 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,18 +54,22 @@ def applies(mutant: Mutant) -> bool:
 
 def verdict_of(mutant: Mutant) -> str:
     """Try a mutant: its tests must pass on a copy of the tree, and fail once that has it."""
-    with tempfile.TemporaryDirectory(prefix="modelkeep-mutant-") as folder:
-        tree = Path(folder)
-        for name in COPIED:
-            _copy(ROOT / name, tree / name)
-        anyway = outcome_of(tree, mutant.caught_by)
-        if anyway != PASSED:
-            return "ERRORS" if anyway == ERRORS else "FAILS ANYWAY"
+    anyway = _outcome_without(tuple(mutant.caught_by))
+    if anyway != PASSED:
+        return "ERRORS" if anyway == ERRORS else "FAILS ANYWAY"
+    with _tree() as tree:
         subprocess.run(["git", "apply", str(mutant.patch)], cwd=tree, check=True)
         outcomes = [outcome_of(tree, [test]) for test in mutant.caught_by]
         if ERRORS in outcomes:
             return "ERRORS"
         return "SURVIVED" if PASSED in outcomes else "caught"
+
+
+@cache
+def _outcome_without(tests: tuple[str, ...]) -> str:
+    """Run tests without any mutant: once, however many mutants name them."""
+    with _tree() as tree:
+        return outcome_of(tree, list(tests))
 
 
 def outcome_of(tree: Path, tests: list[str]) -> str:
@@ -116,6 +123,15 @@ def _read(path: Path) -> Mutant:
         elif key == "Caught by":
             caught_by.append(value)
     return Mutant(path.stem, what, caught_by, path)
+
+
+@contextmanager
+def _tree() -> Iterator[Path]:
+    """Make a copy of the tree, to be changed."""
+    with tempfile.TemporaryDirectory(prefix="modelkeep-mutant-") as folder:
+        for name in COPIED:
+            _copy(ROOT / name, Path(folder) / name)
+        yield Path(folder)
 
 
 def _copy(source: Path, target: Path) -> None:
