@@ -12,9 +12,9 @@ import grpc
 import h2.config
 import h2.connection
 import h2.events
-from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from h2.errors import ErrorCodes
+from tests.services.wire import refusal_of
 
 CODES = [code.name for code in sorted(grpc.StatusCode, key=lambda code: code.value[0])]
 
@@ -32,11 +32,8 @@ class Outcome:
     @property
     def reason(self) -> str:
         """The reason of an error; empty where none was given."""
-        details = self.headers.get("grpc-status-details-bin", "")
-        info = ErrorInfo()
-        for detail in Status.FromString(b64decode(details + "==")).details:
-            detail.Unpack(info)
-        return str(info.reason)
+        details = b64decode(self.headers.get("grpc-status-details-bin", "") + "==")
+        return refusal_of(self.ending, Status.FromString(details)).reason
 
 
 def headers(path: str, **changes: str) -> Headers:

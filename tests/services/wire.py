@@ -96,7 +96,12 @@ def status(error: grpc.RpcError) -> Refusal:
     raw = dict(caught.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
     said = Status.FromString(raw)
     assert not raw or Code.Name(said.code) == caught.code().name
-    refusal = Refusal(code=caught.code().name, message=said.message)
+    return refusal_of(caught.code().name, said)
+
+
+def refusal_of(code: str, said: Status) -> Refusal:
+    """Read what the details of a status say."""
+    refusal = Refusal(code=code, message=said.message)
     for detail in said.details:
         info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
         if detail.Unpack(info):

@@ -67,7 +67,6 @@ def read_index(database: Path) -> bytes:
 
 def log_is_cut(connection: apsw.Connection, database: Path, index: bytes) -> bool:
     """Tell whether pages are gone of the log of an open database, for all that its index knows."""
-    _number(connection, "page_count")
     return _parse_index(index).tells_of_more(_read_log(connection, database))
 
 
@@ -76,7 +75,8 @@ def _index_path(database: Path) -> Path:
 
 
 def _read_log(connection: apsw.Connection, database: Path) -> _Log:
-    """Tell how much of a log is good, once a query has made SQLite look at it."""
+    """Tell how much of a log is good."""
+    _number(connection, "page_count")  # so that SQLite looks at the log
     length, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
     if length <= 0:
         return _Log()
