@@ -6,14 +6,16 @@ server commits at most 64 at once, and answers their callers.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 from modelkeep.v1 import version_service_pb2 as pb
 from modelkeep_server.domain import versions
+from modelkeep_server.records.folder import DataFolder
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.sql import Session
+from modelkeep_server.records.sqlite import SqliteDatabaseFile
 from modelkeep_server.records.transaction import Transaction
 from modelkeep_server.values.call import Answer, Call
 
@@ -55,8 +57,8 @@ def opened(data: Path) -> Iterator[Bulk]:
     def failed(why: str) -> None:
         raise RuntimeError(why)
 
-    records = Bulk(data, failed)
-    try:
-        yield records
-    finally:
-        records.close()
+    with (
+        closing(DataFolder(data)) as folder,
+        closing(SqliteDatabaseFile(folder.database, failed)) as database,
+    ):
+        yield Bulk(database)

@@ -1,11 +1,13 @@
 """The real parts, as fixtures."""
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 import pytest
+from tests.parts.postgres import Postgres, new_database, postgres
 from tests.rounds import Tally, tallying
 from tests.running import RunningServer, run_server
 
@@ -13,6 +15,35 @@ from tests.running import RunningServer, run_server
 def pytest_configure() -> None:
     """Let programs under test hear Ctrl-C: what is started in the background ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A Postgres that tests share, each with a database of its own."""
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def make_database(request: pytest.FixtureRequest) -> Callable[[], str | None]:
+    """Makes new databases: tests that use it run once with each kind.
+
+    An empty one of Postgres, by its URL, at MODELKEEP_TEST_DATABASE_URL if that is set; nothing
+    where a server makes its own.
+    """
+    if request.param == "sqlite":
+        return lambda: None
+    url = os.environ.get("MODELKEEP_TEST_DATABASE_URL")
+    if url is None:
+        running: Postgres = request.getfixturevalue("postgres_server")
+        url = running.url()
+    return lambda: new_database(url)
+
+
+@pytest.fixture
+def database(make_database: Callable[[], str | None]) -> str | None:
+    """A new database of a test alone, of each kind."""
+    return make_database()
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ class RunningServer:
 
     address: str
     data: Path
+    database: str | None
     metrics: Metrics
     stop: Stop
     thread: threading.Thread
@@ -57,6 +58,7 @@ def run_server(data: Path, **settings: str) -> Iterator[RunningServer]:
     """Run all of modelkeep with these settings, given as flags would be."""
     flags = {"data": str(data), "listen": "127.0.0.1:0", "metrics_listen": "off"}
     given = load(flags | {"drain_seconds": "5"} | settings, environment={})
+    database = settings.get("database")
 
     def start(parts: _Parts) -> tuple[Run, Stop, Callable[[], None]]:
         built = app.build(given, parts.log, parts.metrics)
@@ -66,8 +68,13 @@ def run_server(data: Path, **settings: str) -> Iterator[RunningServer]:
 
         return run, built.stop, built.close
 
-    with _running(data, start) as running:
+    with _running(data, start, database) as running:
         yield running
+
+
+def of_database(url: str | None) -> dict[str, str]:
+    """Give the setting that names a database, unless it is the server's own."""
+    return {} if url is None else {"database": url}
 
 
 @contextmanager
@@ -104,7 +111,9 @@ class _Parts:
 
 @contextmanager
 def _running(
-    data: Path, start: Callable[[_Parts], tuple[Run, Stop, Callable[[], None]]]
+    data: Path,
+    start: Callable[[_Parts], tuple[Run, Stop, Callable[[], None]]],
+    database: str | None = None,
 ) -> Iterator[RunningServer]:
     parts = _Parts()
     run, stop, close = start(parts)
@@ -131,7 +140,7 @@ def _running(
         if problems:
             raise problems[0]
         yield RunningServer(
-            addresses[0], data, parts.metrics, stop, thread, parts.lines, parts.file
+            addresses[0], data, database, parts.metrics, stop, thread, parts.lines, parts.file
         )
     finally:
         stop.ask("the test is over")

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-import apsw
 from google.protobuf.descriptor import FileDescriptor
 
 from modelkeep.errors import Error
@@ -36,8 +35,8 @@ from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.edge.server import GrpcServer
 from modelkeep_server.edge.stopping import Stop
 from modelkeep_server.records import blobs
-from modelkeep_server.records.folder import unusable
-from modelkeep_server.records.records import Records
+from modelkeep_server.records.folder import make_for_blobs
+from modelkeep_server.records.opening import open_records, start_error
 from modelkeep_server.services.access import AccessService
 from modelkeep_server.services.admin import AdminService
 from modelkeep_server.services.artifacts import ArtifactService
@@ -60,9 +59,13 @@ def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     _check_addresses(settings)
     try:
         return _build(settings, log, figures)
-    except (OSError, apsw.Error, Error) as problem:
-        cause = problem.__cause__ if isinstance(problem, Error) else None
-        raise _unusable(settings.data, cause or problem) from problem
+    except StartError:
+        raise
+    except Exception as problem:
+        told = start_error(settings.data, problem) or _folder_error(settings.data, problem)
+        if told is None:
+            raise
+        raise told from problem
 
 
 def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
@@ -75,8 +78,11 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     )
     stop = Stop()
     with ExitStack() as parts:
-        records = Records(settings.data, lambda why: stop.ask(why, exit_code=1))
-        parts.callback(records.close)
+        records = parts.enter_context(
+            open_records(settings.database, settings.data, lambda why: stop.ask(why, exit_code=1))
+        )
+        if records.is_shared:
+            make_for_blobs(settings.data)
         store = LocalStore(
             settings.data,
             lambda why: stop.ask(why, exit_code=1),
@@ -95,7 +101,9 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             _service(version_service_pb2, VersionService(records)),
         ]
         identity = OpenIdentity(records.principal_key)
-        edge = Edge(identity, OpenAccess(), capacity, figures, log)
+        edge = Edge(
+            identity, OpenAccess(), capacity, figures, log, quick_reads=not records.is_shared
+        )
         sweep = partial(upkeep.sweep, records, store)
         return App(settings, services, edge, figures, log, stop, sweep, parts.pop_all().close)
 
@@ -183,12 +191,13 @@ def _service(module: object, instance: object) -> Service:
     return file.services_by_name[type(instance).__name__], instance
 
 
-def _unusable(data: Path, problem: BaseException) -> StartError:
-    if isinstance(problem, apsw.Error):
-        return unusable(data / "modelkeep.db", problem)
-    why, where = str(problem), data
-    if isinstance(problem, OSError):
-        why, where = problem.strerror or why, problem.filename or data
+def _folder_error(data: Path, problem: BaseException) -> StartError | None:
+    cause = problem.__cause__ if isinstance(problem, Error) and problem.__cause__ else problem
+    if not isinstance(cause, OSError | Error):
+        return None
+    why, where = str(cause), data
+    if isinstance(cause, OSError):
+        why, where = cause.strerror or why, cause.filename or data
     return StartError(
         f"the data folder {data} can't be used: {where}: {why}; see that its disk works and has "
         "room, and that this user may write there"

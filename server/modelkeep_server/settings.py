@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,15 @@ def _address(value: Any) -> Address:
     return Address(host, int(port))
 
 
+def _database(value: Any) -> str | None:
+    url = _text(value)
+    if url == "sqlite":
+        return None
+    if not re.match(r"postgres(ql)?://", url):
+        raise ValueError("must be sqlite, or postgresql://USER@HOST/DATABASE")
+    return "postgresql" + url[url.index("://") :]
+
+
 def _address_or_off(value: Any) -> Address | None:
     return None if value == "off" else _address(value)
 
@@ -112,15 +121,23 @@ class Setting:
         parse: Reads its value.
         default: As it would be written.
         help: What it does, in a line.
+        is_secret: Whether a value may have a password, and so is never shown.
     """
 
     parse: Parse
     default: str
     help: str
+    is_secret: bool = False
 
 
 SETTINGS = {
     "data": Setting(_path, "./modelkeep-data", "The data folder; made where it is new."),
+    "database": Setting(
+        _database,
+        "sqlite",
+        "sqlite, in the data folder, or postgresql://USER@HOST/DATABASE.",
+        is_secret=True,
+    ),
     "listen": Setting(_address, "127.0.0.1:50051", "Where to serve gRPC."),
     "metrics_listen": Setting(
         _address_or_off, "127.0.0.1:50052", "Where to serve metrics to Prometheus, or off."
@@ -156,6 +173,7 @@ class Settings:
     """What the server was told; `given` names the settings that were not left to their default."""
 
     data: Path
+    database: str | None = field(repr=False)
     listen: Address
     metrics_listen: Address | None
     allow_open: bool
@@ -193,7 +211,8 @@ def _parsed(name: str, value: Any, where: str) -> Any:
     try:
         return SETTINGS[name].parse(value)
     except ValueError as problem:
-        raise SettingError(f"the setting {name} ({where}) is {value!r}; it {problem}") from None
+        shown = "wrong" if SETTINGS[name].is_secret else repr(value)
+        raise SettingError(f"the setting {name} ({where}) is {shown}; it {problem}") from None
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:

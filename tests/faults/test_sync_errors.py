@@ -6,7 +6,7 @@ the first one, wherever it is met, the database's own syncs included.
 
 import errno
 import json
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import grpc
@@ -21,7 +21,7 @@ from tests.verified import check_sound
 from modelkeep.v1.namespace_pb2 import Namespace
 from modelkeep.v1.namespace_service_pb2 import ListNamespacesRequest
 from modelkeep_server.domain import namespaces
-from modelkeep_server.records.records import Records
+from modelkeep_server.records.opening import open_records
 from modelkeep_server.records.sqlite import LOG_PAGES
 from modelkeep_server.values.call import SYSTEM
 
@@ -109,14 +109,14 @@ def test_the_name_of_the_log_does_not_rest_on_sqlite(used: Path, tmp_path: Path)
     name = "kept"
     with (
         faulty_disk(tmp_path / "disk", used) as disk,
-        closing(Records(disk.path / "data", pytest.fail)) as records,
+        open_records(None, disk.path / "data", pytest.fail) as records,
     ):
         # SQLite syncs the folder of a new log, and does not look how that ends.
         disk.fail("sync", "/data/", lasting=True)
         namespaces.create(records, SYSTEM, name, Namespace())
         assert disk.fired()
         left = disk.survivors(tmp_path / "left")
-    with closing(Records(left / "data", pytest.fail)) as records:
+    with open_records(None, left / "data", pytest.fail) as records:
         assert namespaces.get(records.read(), name)
 
 

@@ -1,42 +1,72 @@
-"""The log's clock: never back, and never twice the same."""
+"""The log's time: never back, and never twice the same, whatever the machine's clock does."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from modelkeep_server.records import clock
-from modelkeep_server.records.clock import Clock, now_us
+from modelkeep.v1.namespace_pb2 import Namespace
+from modelkeep_server.domain import namespaces
+from modelkeep_server.records import log, records
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.opening import open_records
+from modelkeep_server.records.records import Records
+from modelkeep_server.values.call import SYSTEM
+
+HOUR_US = 3_600_000_000
 
 
-def test_the_next_time_is_the_machines() -> None:
-    before = now_us()
-    peeked = Clock(0).peek()
+class Hands:
+    """The machine's clock, set by hand; in microseconds since 1970 UTC."""
 
-    assert before <= peeked <= now_us()
-
-
-def test_a_clock_that_went_back_does_not_take_the_log_with_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    times = iter([100, 50, 50, 102, 200])
-    monkeypatch.setattr(clock, "now_us", lambda: next(times))
-    log = Clock(0)
-    taken = []
-    for _ in range(5):
-        taken.append(log.peek())
-        log.reach(taken[-1])
-
-    assert taken == [100, 101, 102, 103, 200]
+    def __init__(self) -> None:
+        self.now = now_us()
 
 
-def test_a_clock_goes_on_behind_the_last_event() -> None:
-    future = now_us() + 3_600_000_000
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    made = Hands()
+    monkeypatch.setattr(records, "now_us", lambda: made.now)
+    return made
 
-    assert Clock(future).peek() == future + 1
+
+@pytest.fixture
+def kept(tmp_path: Path, hands: Hands) -> Iterator[Records]:
+    with open_records(None, tmp_path / "data", pytest.fail) as opened:
+        yield opened
 
 
-def test_a_time_that_was_answered_for_is_not_taken_again() -> None:
-    log = Clock(0)
-    log.reach(now_us() + 1_000_000)
-    first = log.peek()
-    log.reach(first - 5)
+def _event_time(kept: Records, name: str) -> int:
+    namespaces.create(kept, SYSTEM, name, Namespace())
+    return log.last(kept.read())[1]
 
-    assert log.peek() == first
+
+def test_an_event_has_the_machines_time(kept: Records, hands: Hands) -> None:
+    assert _event_time(kept, "a") == hands.now
+
+
+def test_a_clock_that_went_back_does_not_take_the_log_with_it(kept: Records, hands: Hands) -> None:
+    start = hands.now
+    times = []
+    for number, now in enumerate([100, 50, 50, 102, 200]):
+        hands.now = start + now
+        times.append(_event_time(kept, f"n{number}") - start)
+
+    assert times == [100, 101, 102, 103, 200]
+
+
+def test_a_time_that_was_answered_for_is_not_taken_again(kept: Records, hands: Hands) -> None:
+    answered = hands.now + HOUR_US
+    kept.settle(answered)
+    kept.settle(hands.now)
+
+    assert _event_time(kept, "a") == answered + 1
+
+
+def test_nor_is_it_after_a_restart(tmp_path: Path, hands: Hands) -> None:
+    answered = hands.now + HOUR_US
+    with open_records(None, tmp_path / "data", pytest.fail) as before:
+        before.settle(answered)
+
+    with open_records(None, tmp_path / "data", pytest.fail) as after:
+        assert _event_time(after, "a") == answered + 1

@@ -10,9 +10,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from modelkeep_server.records import folder
+from modelkeep_server.records import schema
 from modelkeep_server.records.folder import DataFolder
-from modelkeep_server.records.records import Records
+from modelkeep_server.records.opening import open_records
 from modelkeep_server.values.start import StartError
 
 _MIGRATION = """
@@ -47,7 +47,8 @@ def _copies(data: Path) -> list[Path]:
 def data(tmp_path: Path) -> Path:
     """A folder that a server has used."""
     path = tmp_path / "data"
-    Records(path, pytest.fail).close()
+    with open_records(None, path, pytest.fail):
+        pass
     return path
 
 
@@ -55,17 +56,17 @@ def data(tmp_path: Path) -> Path:
 def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The migrations of a modelkeep that is one ahead."""
     migrations = tmp_path / "migrations"
-    shutil.copytree(folder.MIGRATIONS, migrations)
+    shutil.copytree(schema.MIGRATIONS, migrations)
     (migrations / "0099_added.py").write_text(_MIGRATION)
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "MIGRATIONS", migrations)
+        patch.setattr(schema, "MIGRATIONS", migrations)
         yield migrations
 
 
 def test_a_folder_is_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        with closing(Records(tmp_path / "a" / "data", pytest.fail)):
+        with open_records(None, tmp_path / "a" / "data", pytest.fail):
             modes = {
                 path.name: stat.S_IMODE(path.stat().st_mode)
                 for path in [tmp_path / "a" / "data", *(tmp_path / "a" / "data").iterdir()]
@@ -129,15 +130,18 @@ def test_an_older_folder_is_migrated_after_a_copy_is_kept(data: Path, newer: Pat
 def test_a_copy_has_what_was_only_in_the_log(tmp_path: Path, newer: Path) -> None:
     (newer / "0099_added.py").rename(newer / "kept")
     path = tmp_path / "data"
-    records = Records(path, pytest.fail)
-    # As a kill leaves it: what was committed is in the -wal file alone.
-    shutil.copytree(path, tmp_path / "killed")
-    records.close()
+    with open_records(None, path, pytest.fail):
+        # As a kill leaves it: what was committed is in the -wal file alone.
+        shutil.copytree(path, tmp_path / "killed")
     (newer / "kept").rename(newer / "0099_added.py")
 
     DataFolder(tmp_path / "killed").close()
 
-    assert _settings(_copies(tmp_path / "killed")[0]) == ["page_token_key", "principal_key"]
+    assert _settings(_copies(tmp_path / "killed")[0]) == [
+        "log_floor",
+        "page_token_key",
+        "principal_key",
+    ]
 
 
 def test_a_migration_that_fails_changes_nothing(data: Path, newer: Path) -> None:
@@ -175,7 +179,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_keys_are_made_once(data: Path) -> None:
     def keys() -> tuple[bytes, str]:
-        with closing(Records(data, pytest.fail)) as records:
+        with open_records(None, data, pytest.fail) as records:
             return records.principal_key, records.pages.token(b"query", [1])
 
     assert keys() == keys()

@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytest
 
 from modelkeep_server.records import staging
+from modelkeep_server.records.opening import open_records
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.staging import Part
@@ -17,9 +18,8 @@ SCOPE, WHO, DIGEST = "namespaces/default", "principals/a", f"sha256:{'ab' * 32}"
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(tmp_path / "data", print)
-    yield records
-    records.close()
+    with open_records(None, tmp_path / "data", print) as records:
+        yield records
 
 
 def _part(records: Records) -> Part:

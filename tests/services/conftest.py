@@ -1,17 +1,28 @@
 """One server for all these tests; each has a namespace of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import grpc
 import pytest
-from tests.running import RunningServer, run_server
+from tests.running import RunningServer, of_database, run_server
 from tests.services.wire import Registry
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], str | None]
+) -> Iterator[RunningServer]:
     """A server that tests share: nobody may look at more than what they made."""
-    with run_server(tmp_path_factory.mktemp("shared") / "data") as running:
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with run_server(data, **of_database(make_database())) as running:
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path, database: str | None) -> Iterator[RunningServer]:
+    """A server of one test alone."""
+    with run_server(tmp_path / "server-data", **of_database(database)) as running:
         yield running
 
 

@@ -26,8 +26,12 @@ class ServerProcess:
         *options: str,
         log: Path | None = None,
         program: Sequence[str] = PROGRAM,
+        database: str | None = None,
     ) -> None:
         self.data = data
+        self.database = database
+        if database is not None:
+            options += ("--database", database)
         self.log_file = log or data.with_name(f"{data.name}.log")
         command = [sys.executable, *program, *OPTIONS, *options, "--data", str(data)]
         with self.log_file.open("wb") as stderr:
@@ -78,10 +82,14 @@ class ServerProcess:
 
 @contextmanager
 def serving(
-    data: Path, *options: str, log: Path | None = None, program: Sequence[str] = PROGRAM
+    data: Path,
+    *options: str,
+    log: Path | None = None,
+    program: Sequence[str] = PROGRAM,
+    database: str | None = None,
 ) -> Iterator[ServerProcess]:
     """Run a server process until the end of the block, if it is not killed before."""
-    server = ServerProcess(data, *options, log=log, program=program)
+    server = ServerProcess(data, *options, log=log, program=program, database=database)
     try:
         yield server
     finally:

@@ -142,7 +142,7 @@ def test_a_wrong_upload_is_refused_and_leaves_nothing(
     messages, reason, field = LEAVE_NOTHING[what]
     data = _data()
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", reason, field):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", reason, field):
         registry.upload(messages(registry.name, data))
 
     assert set(registry.missing(digest(data), digest(data[:9]), OTHER).values()) == {0}
@@ -239,7 +239,7 @@ def test_a_part_is_gone_on_with_where_it_ends_and_nowhere_else(
         registry.upload([header(registry.name, digest(data), len(data)), chunk(data[:MIB])])
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("INVALID_ARGUMENT", "UPLOAD_OFFSET_MISMATCH", "header.offset") as refusal,
     ):
         registry.upload(
@@ -260,7 +260,7 @@ def test_a_repeated_chunk_is_found_out_by_the_digest(
 ) -> None:
     data = b"a" * 9 + b"b" * 9 + _data(16)
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "DIGEST_MISMATCH"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "DIGEST_MISMATCH"):
         registry.upload(
             [
                 header(registry.name, digest(data), len(data)),
@@ -277,7 +277,7 @@ def test_a_part_does_not_change_its_size(registry: Registry, shared: RunningServ
         registry.upload([header(registry.name, digest(data), len(data) + 5), chunk(data[:MIB])])
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("INVALID_ARGUMENT", "UPLOAD_SIZE_MISMATCH", "header.size") as refusal,
     ):
         registry.upload([header(registry.name, digest(data), len(data), MIB), chunk(data[MIB:])])
@@ -296,7 +296,7 @@ def test_a_message_over_the_limit_is_refused(
 ) -> None:
     call: Any = shared_channel.unary_unary("/modelkeep.v1.AssetService/CreateAsset")
 
-    with nothing_left(shared.data), pytest.raises(grpc.RpcError) as unary:
+    with nothing_left(shared), pytest.raises(grpc.RpcError) as unary:
         call(bytes(2 * MIB + 1))
     with pytest.raises(grpc.RpcError) as upload:
         registry.upload([header(registry.name, OTHER, 4 * MIB), chunk(bytes(3 * MIB))])

@@ -59,7 +59,7 @@ def test_a_broken_manifest_is_not_sealed(
     registry.push_blobs(FILE, text)
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("INVALID_ARGUMENT", "MANIFEST_INVALID", "digest") as refusal,
     ):
         registry.seal_text(text)
@@ -85,7 +85,7 @@ def test_a_manifest_with_a_missing_blob_is_not_sealed(
     registry.push_blobs(FILE, text)
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("FAILED_PRECONDITION", "BLOBS_MISSING", "digest") as refusal,
     ):
         registry.seal_text(text)
@@ -101,7 +101,7 @@ def test_a_manifest_that_was_not_sent_is_not_sealed(
     elsewhere = registry.beside()
     elsewhere.push_blobs(text)
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "BLOBS_MISSING") as refusal:
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "BLOBS_MISSING") as refusal:
         list(
             registry.artifacts.SealManifest(
                 SealManifestRequest(parent=registry.name, digest=digest(text))
@@ -119,7 +119,7 @@ def test_a_manifest_that_is_not_sealed_makes_no_version(
     registry.push_blobs(FILE, text)
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED", "version.record.digest") as refusal,
     ):
         registry.create(files=digest(text))
@@ -131,7 +131,7 @@ def test_a_manifest_that_is_not_sealed_makes_no_version(
 def test_a_refused_version_does_not_make_its_asset(
     registry: Registry, shared: RunningServer
 ) -> None:
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
         registry.create("new", digest(b"nothing"))
 
 
@@ -143,7 +143,7 @@ def test_another_namespaces_blobs_are_not_here(registry: Registry, shared: Runni
     registry.push_blobs(text)
 
     assert registry.missing(digest(secret)) == {digest(secret): 0}
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "BLOBS_MISSING"):
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "BLOBS_MISSING"):
         registry.seal_text(text)
 
 
@@ -152,14 +152,14 @@ def test_another_namespaces_seal_makes_no_version(
 ) -> None:
     sealed = registry.beside().create().record.digest
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
         registry.create(files=sealed)
 
 
 def test_another_assets_seal_makes_no_version(registry: Registry, shared: RunningServer) -> None:
     sealed = registry.seal({"f": uuid.uuid4().bytes}, parent=registry.asset("mine"))
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
         registry.create("theirs", sealed)
     assert registry.create("mine", sealed).number == 1
 
@@ -173,9 +173,9 @@ def test_a_manifest_with_more_files_than_a_version_may_have_is_not_sealed(
     long = b"".join(_line(f"{number:04}" + "x" * 900) for number in range(300))
     registry.push_blobs(FILE, many, long)
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "MANIFEST_TOO_LARGE") as files:
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "MANIFEST_TOO_LARGE") as files:
         registry.seal_text(many)
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "MANIFEST_TOO_LARGE") as size:
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "MANIFEST_TOO_LARGE") as size:
         registry.seal_text(long)
 
     assert files.metadata == {"limit": "2000", "actual": "2001"}

@@ -159,7 +159,7 @@ def test_what_is_not_there_is_not_found(
     registry.create(aliases=["champion"])
     call, resource = UNKNOWN[what]
 
-    with nothing_left(shared.data), refused("NOT_FOUND", "RESOURCE_NOT_FOUND") as refusal:
+    with nothing_left(shared), refused("NOT_FOUND", "RESOURCE_NOT_FOUND") as refusal:
         call(registry)
 
     assert refusal.metadata["resource"] == resource.format(registry.name)
@@ -172,7 +172,7 @@ def test_an_asset_is_not_given_a_bad_name(
     request = asset_service_pb2.CreateAssetRequest(parent=registry.name, asset_id=name)
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("INVALID_ARGUMENT", "NAME_INVALID", "asset_id") as refusal,
     ):
         registry.assets.CreateAsset(request)
@@ -187,7 +187,7 @@ def test_a_push_makes_no_asset_of_a_bad_name(
 ) -> None:
     sealed = registry.seal({"f": b"1"})
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "NAME_INVALID", "parent"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "NAME_INVALID", "parent"):
         registry.create(name, sealed)
 
 
@@ -197,7 +197,7 @@ def test_a_namespace_is_not_given_a_bad_name(
 ) -> None:
     request = namespace_service_pb2.CreateNamespaceRequest(namespace_id=name)
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "NAME_INVALID", "namespace_id"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "NAME_INVALID", "namespace_id"):
         registry.namespaces.CreateNamespace(request)
 
 
@@ -207,9 +207,9 @@ def test_an_alias_is_not_given_a_bad_name(
 ) -> None:
     sealed = registry.create().record.digest
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "NAME_INVALID", "name"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "NAME_INVALID", "name"):
         registry.set_alias(name, 1)
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "ALIAS_INVALID", "aliases[1]"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "ALIAS_INVALID", "aliases[1]"):
         registry.create(files=sealed, aliases=["fine", name])
 
 
@@ -219,9 +219,9 @@ def test_a_number_or_latest_is_no_alias(
 ) -> None:
     sealed = registry.create().record.digest
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "ALIAS_INVALID", "name"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "ALIAS_INVALID", "name"):
         registry.set_alias(name, 1)
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "ALIAS_INVALID", "aliases[0]"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "ALIAS_INVALID", "aliases[0]"):
         registry.create(files=sealed, aliases=[name])
 
 
@@ -231,16 +231,16 @@ def test_a_stage_without_a_pointer_is_no_alias(
 ) -> None:
     sealed = registry.create().record.digest
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "ALIAS_RESERVED", "name"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "ALIAS_RESERVED", "name"):
         registry.set_alias(name, 1)
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "ALIAS_RESERVED", "aliases[0]"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "ALIAS_RESERVED", "aliases[0]"):
         registry.create(files=sealed, aliases=[name])
 
 
 def test_production_in_another_case_is_no_alias(registry: Registry, shared: RunningServer) -> None:
     registry.create()
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "ALIAS_RESERVED", "name"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "ALIAS_RESERVED", "name"):
         registry.set_alias("Production", 1)
 
 
@@ -250,7 +250,7 @@ def test_names_that_differ_only_in_case_are_taken(
     sealed = registry.create("churn", aliases=["champion"]).record.digest
     tail = registry.name.removeprefix("namespaces/")
 
-    with nothing_left(shared.data):
+    with nothing_left(shared):
         with refused("ALREADY_EXISTS", "NAME_TAKEN") as asset:
             registry.assets.CreateAsset(
                 asset_service_pb2.CreateAssetRequest(parent=registry.name, asset_id="Churn")
@@ -311,7 +311,7 @@ def test_a_name_that_is_not_utf8_is_malformed(
     name = b"namespaces/default/assets/\xff\xfe"
     call: Any = shared_channel.unary_unary(f"/modelkeep.v1.{method}")
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "REQUEST_MALFORMED"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "REQUEST_MALFORMED"):
         call(b"\x0a" + bytes([len(name)]) + name)
 
 
@@ -321,7 +321,7 @@ def test_an_asset_pushed_as_another_kind_keeps_its_kind(
     sealed = registry.create(kind=asset_pb2.ASSET_KIND_DATASET).record.digest
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("FAILED_PRECONDITION", "KIND_MISMATCH", "kind") as refusal,
     ):
         registry.create(files=sealed, kind=asset_pb2.ASSET_KIND_MODEL)
@@ -353,5 +353,5 @@ def test_an_alias_does_not_point_to_another_assets_version(
         name=registry.alias("a", "churn"), version=registry.version(1, "other")
     )
 
-    with nothing_left(shared.data), refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "version"):
+    with nothing_left(shared), refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "version"):
         registry.versions.SetAlias(request)

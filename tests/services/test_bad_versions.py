@@ -173,7 +173,7 @@ def test_a_bad_version_is_refused_and_leaves_nothing(
     fields, reason, field = BAD[what]
     sealed = registry.create().record.digest
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", reason, field):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", reason, field):
         registry.create("new", sealed, **fields(registry))
 
     assert registry.create(files=sealed).number == 2
@@ -188,7 +188,7 @@ def test_a_version_without_a_digest_is_refused(registry: Registry, shared: Runni
         request = version_service_pb2.CreateVersionRequest(
             parent=registry.asset(), version=version, create_asset=True
         )
-        with nothing_left(shared.data), refused("INVALID_ARGUMENT", "FIELD_REQUIRED", field):
+        with nothing_left(shared), refused("INVALID_ARGUMENT", "FIELD_REQUIRED", field):
             registry.versions.CreateVersion(request)
 
 
@@ -226,7 +226,7 @@ def test_a_stale_etag_changes_nothing(registry: Registry, shared: RunningServer)
     }
 
     for resource, call in calls.items():
-        with nothing_left(shared.data), refused("ABORTED", "ETAG_MISMATCH") as refusal:
+        with nothing_left(shared), refused("ABORTED", "ETAG_MISMATCH") as refusal:
             call()
         assert refusal.metadata == {"resource": resource.strip(), "etag": "r0", "actual": "r1"}
 
@@ -235,9 +235,9 @@ def test_an_alias_that_must_be_new_is_not_moved(registry: Registry, shared: Runn
     registry.create(aliases=["champion"])
     registry.create()
 
-    with nothing_left(shared.data), refused("ABORTED", "ETAG_MISMATCH") as there:
+    with nothing_left(shared), refused("ABORTED", "ETAG_MISMATCH") as there:
         registry.set_alias("champion", 2, etag="-")
-    with nothing_left(shared.data), refused("ABORTED", "ETAG_MISMATCH") as absent:
+    with nothing_left(shared), refused("ABORTED", "ETAG_MISMATCH") as absent:
         registry.set_alias("challenger", 2, etag="r1")
 
     assert there.metadata["actual"] == "r1"
@@ -270,7 +270,7 @@ def test_what_does_not_change_can_not_be_updated(
     )
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("INVALID_ARGUMENT", "UPDATE_MASK_INVALID", "update_mask") as refusal,
     ):
         registry.versions.UpdateVersion(request)
@@ -284,7 +284,7 @@ def test_an_update_without_a_mask_is_refused(registry: Registry, shared: Running
         version=version_pb2.Version(name=registry.version(1), description="after")
     )
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "FIELD_REQUIRED", "update_mask"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "FIELD_REQUIRED", "update_mask"):
         registry.versions.UpdateVersion(request)
 
 
@@ -297,16 +297,16 @@ def test_too_many_labels_are_not_updated(registry: Registry, shared: RunningServ
         update_mask=FieldMask(paths=["labels"]),
     )
 
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "TOO_MANY_ITEMS", "version.labels"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "TOO_MANY_ITEMS", "version.labels"):
         registry.versions.UpdateVersion(request)
 
 
 def test_what_is_in_production_is_not_deleted(registry: Registry, shared: RunningServer) -> None:
     registry.create(aliases=["production"])
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "VERSION_HELD") as version:
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "VERSION_HELD") as version:
         registry.delete(1)
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "VERSION_HELD") as asset:
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "VERSION_HELD") as asset:
         registry.assets.DeleteAsset(asset_service_pb2.DeleteAssetRequest(name=registry.asset()))
 
     holder = registry.alias("production")
@@ -322,9 +322,9 @@ def test_a_65th_alias_is_refused(registry: Registry, shared: RunningServer) -> N
     registry.create(aliases=[f"a{n}" for n in range(64)])
     sealed = registry.get(1).record.digest
 
-    with nothing_left(shared.data), refused("RESOURCE_EXHAUSTED", "TOO_MANY_ALIASES") as refusal:
+    with nothing_left(shared), refused("RESOURCE_EXHAUSTED", "TOO_MANY_ALIASES") as refusal:
         registry.set_alias("one-more", 1)
-    with nothing_left(shared.data), refused("RESOURCE_EXHAUSTED", "TOO_MANY_ALIASES"):
+    with nothing_left(shared), refused("RESOURCE_EXHAUSTED", "TOO_MANY_ALIASES"):
         registry.create(files=sealed, if_changed=True, aliases=["one-more"])
 
     assert refusal.metadata == {"resource": registry.version(1), "limit": "64"}
@@ -348,7 +348,7 @@ def test_an_undelete_period_has_its_bounds(
         update_mask=FieldMask(paths=["undelete_period"]),
     )
 
-    with nothing_left(shared.data):
+    with nothing_left(shared):
         with refused("INVALID_ARGUMENT", "FIELD_INVALID", "namespace.undelete_period"):
             registry.namespaces.CreateNamespace(create)
         with refused("INVALID_ARGUMENT", "FIELD_INVALID", "namespace.undelete_period"):

@@ -75,7 +75,7 @@ def test_deleting_twice_is_deleting_once(registry: Registry, shared: RunningServ
     registry.create()
     first = registry.delete(1)
 
-    with nothing_left(shared.data):
+    with nothing_left(shared):
         assert registry.delete(1) == first
 
 
@@ -130,10 +130,10 @@ def test_a_purged_version_keeps_its_record(registry: Registry) -> None:
 def test_only_what_is_deleted_is_purged(registry: Registry, shared: RunningServer) -> None:
     registry.create()
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "VERSION_NOT_DELETED"):
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "VERSION_NOT_DELETED"):
         _purge(registry, 1)
     registry.delete(1)
-    with nothing_left(shared.data), refused("INVALID_ARGUMENT", "FIELD_REQUIRED", "reason"):
+    with nothing_left(shared), refused("INVALID_ARGUMENT", "FIELD_REQUIRED", "reason"):
         _purge(registry, 1, "")
 
 

@@ -3,12 +3,11 @@
 import os
 import random
 import uuid
-from contextlib import closing
 from pathlib import Path
 
-import apsw
 import grpc
 import pytest
+from tests.raw import Stored, ask
 from tests.running import RunningServer
 from tests.services.wire import MIB, Refusal, Registry, digest, download, refused, status
 
@@ -23,16 +22,11 @@ def _range(path: str, offset: int = 0, length: int = 0) -> pb.FileRange:
     return pb.FileRange(path=path, offset=offset, length=length)
 
 
-def _blob_file(data: Path, content: bytes) -> Path:
+def _blob_file(server: Stored, content: bytes) -> Path:
     """Find where the server keeps these bytes."""
-    with closing(apsw.Connection(str(data / "modelkeep.db"))) as connection:
-        row = connection.execute(
-            "SELECT key FROM blob WHERE digest = ?",
-            (bytes.fromhex(digest(content).removeprefix("sha256:")),),
-        ).fetchone()
-    assert row
-    key = str(row[0])
-    return data / "blobs" / key[:2] / key
+    name = bytes.fromhex(digest(content).removeprefix("sha256:"))
+    [(key,)] = ask(server, "SELECT key FROM blob WHERE digest = ?", name)
+    return server.data / "blobs" / str(key)[:2] / str(key)
 
 
 def test_many_files_come_in_the_order_asked_for(registry: Registry) -> None:
@@ -155,7 +149,7 @@ def _try(registry: Registry, *ranges: pb.FileRange) -> tuple[list[bytes], Refusa
 def test_a_flipped_bit_is_never_sent(registry: Registry, shared: RunningServer, at: int) -> None:
     data = _data(3 * MIB + 100)
     registry.create(files={"f": data})
-    _flip(_blob_file(shared.data, data), at)
+    _flip(_blob_file(shared, data), at)
     block = at // MIB * MIB
 
     whole, refusal = _try(registry, _range("f"))
@@ -182,7 +176,7 @@ def test_a_truncated_file_is_never_sent_as_whole(
 ) -> None:
     data = _data(3 * MIB + 100)
     registry.create(files={"f": data})
-    path = _blob_file(shared.data, data)
+    path = _blob_file(shared, data)
     path.chmod(0o600)
     os.truncate(path, left)
 
@@ -197,7 +191,7 @@ def test_a_file_that_is_gone_is_a_loss_and_not_a_fault(
 ) -> None:
     data = _data(200_000)
     registry.create(files={"f": data, "other": b"other"})
-    _blob_file(shared.data, data).unlink()
+    _blob_file(shared, data).unlink()
 
     assert _try(registry, _range("f"))[1].reason == "BLOB_DAMAGED"
     assert _try(registry, _range("other"))[0] == [b"other"]
@@ -208,7 +202,7 @@ def test_bytes_of_a_file_that_became_longer_are_as_before(
 ) -> None:
     data = _data(MIB + 5)
     registry.create(files={"f": data})
-    path = _blob_file(shared.data, data)
+    path = _blob_file(shared, data)
     path.chmod(0o600)
     with path.open("ab") as file:
         file.write(b"more")

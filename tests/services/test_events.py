@@ -1,12 +1,10 @@
 """The log: one entry a write, in order, bound by hashes."""
 
 import hashlib
-from contextlib import closing
 from itertools import pairwise
-from typing import Any
 
-import apsw
 from google.protobuf.field_mask_pb2 import FieldMask
+from tests.raw import ask
 from tests.running import RunningServer
 from tests.services.wire import Registry, refused
 
@@ -148,10 +146,9 @@ def test_before_is_what_the_event_before_left(registry: Registry) -> None:
 
 def test_the_stored_leaf_is_what_the_event_says(registry: Registry, shared: RunningServer) -> None:
     _busy(registry)
-    with closing(apsw.Connection(str(shared.data / "modelkeep.db"))) as connection:
-        rows: list[tuple[Any, ...]] = connection.execute(
-            "SELECT position, event_id, log_us, leaf, leaf_hash FROM event ORDER BY position"
-        ).fetchall()
+    rows = ask(
+        shared, "SELECT position, event_id, log_us, leaf, leaf_hash FROM event ORDER BY position"
+    )
 
     for event in registry.log():
         position, event_id, log_us, stored, leaf_hash = rows[event.position - 1]

@@ -12,7 +12,7 @@ from modelkeep.v1 import event_pb2, version_pb2
 from modelkeep.v1 import version_service_pb2 as pb
 from modelkeep.v1.asset_service_pb2 import DeleteAssetRequest, UndeleteAssetRequest
 from modelkeep_server.domain import resolve
-from modelkeep_server.records import clock
+from modelkeep_server.records import clock, records
 
 ALIASES = ("champion", "production", "shadow")
 STAGES = {
@@ -192,7 +192,7 @@ class _Clock:
 def hands(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     """The clock of the server of `alone`."""
     hands = _Clock()
-    for module in (clock, resolve):
+    for module in (records, resolve):
         monkeypatch.setattr(module, "now_us", lambda: hands.now)
     return hands
 

@@ -79,7 +79,7 @@ def test_production_moved_with_a_stale_etag_moves_no_stage(
     registry.create(aliases=["production"])
     registry.create()
 
-    with nothing_left(shared.data), refused("ABORTED", "ETAG_MISMATCH"):
+    with nothing_left(shared), refused("ABORTED", "ETAG_MISMATCH"):
         registry.set_alias("production", 2, etag="r9")
 
     assert _stages(registry) == [PRODUCTION, DEVELOPMENT]

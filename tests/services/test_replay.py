@@ -31,7 +31,7 @@ def test_a_repeat_has_the_first_answer_and_no_effect(
     write = writes(filled)[what]
     first, first_call = write.on(filled).with_call(write.request, metadata=filled.metadata)
 
-    with nothing_left(shared.data):
+    with nothing_left(shared):
         second, second_call = write.on(filled).with_call(write.request, metadata=filled.metadata)
 
     assert second == first
@@ -48,7 +48,7 @@ def test_a_request_id_with_another_body_is_refused(
     write.change(request)
 
     with (
-        nothing_left(shared.data),
+        nothing_left(shared),
         refused("INVALID_ARGUMENT", "REQUEST_ID_REUSED", "request_id") as refusal,
     ):
         write.on(filled)(request, metadata=filled.metadata)

@@ -48,10 +48,10 @@ def test_a_restored_version_has_the_content_and_record_of_the_old(registry: Regi
 
 def test_restoring_moves_no_bytes(registry: Registry, shared: RunningServer) -> None:
     registry.create()
-    before = footprint(shared.data)["files"]
+    before = footprint(shared)["files"]
     _restore(registry, 1)
 
-    assert footprint(shared.data)["files"] == before
+    assert footprint(shared)["files"] == before
 
 
 def test_a_restored_version_says_why(registry: Registry) -> None:
@@ -64,7 +64,7 @@ def test_a_deleted_version_is_not_restored(registry: Registry, shared: RunningSe
     registry.create()
     registry.delete(1)
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "VERSION_DELETED"):
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "VERSION_DELETED"):
         _restore(registry, 1)
 
 

@@ -11,7 +11,7 @@ from tests.services.wire import MIB, Registry, chunk, digest, header, refused
 
 from modelkeep_server.blobs import LocalStore
 from modelkeep_server.domain import upkeep
-from modelkeep_server.records.records import Records
+from modelkeep_server.records.opening import open_records
 
 DATA = uuid.uuid4().bytes * (MIB // 8)
 
@@ -25,11 +25,8 @@ def _leave_a_part(data: Path) -> None:
 
 
 def _sweep(data: Path) -> None:
-    records = Records(data, print)
-    try:
+    with open_records(None, data, print) as records:
         upkeep.sweep(records, LocalStore(data, print))
-    finally:
-        records.close()
 
 
 def _age(data: Path, microseconds: int) -> None:

@@ -3,11 +3,10 @@
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
-import apsw
 import pytest
+from tests.raw import Stored, ask
 from tests.running import RunningServer
 from tests.services.footprint import footprint, nothing_left
 from tests.services.processes import registry_of, serving
@@ -38,24 +37,22 @@ def _until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def _row(data: Path, name: str) -> tuple[str, int] | None:
+def _row(server: Stored, name: str) -> tuple[str, int] | None:
     """Give a part's key and its fence, once there is one."""
-    with closing(apsw.Connection(str(data / "modelkeep.db"))) as connection:
-        return connection.execute(
-            "SELECT key, fence FROM staged_part WHERE digest = ?",
-            (bytes.fromhex(name.removeprefix("sha256:")),),
-        ).fetchone()
+    value = bytes.fromhex(name.removeprefix("sha256:"))
+    rows = ask(server, "SELECT key, fence FROM staged_part WHERE digest = ?", value)
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
-def _staged(data: Path, name: str) -> Path | None:
+def _staged(server: Stored, name: str) -> Path | None:
     """Find the file of a part, once there is one."""
-    row = _row(data, name)
-    return data / "staging" / row[0] if row else None
+    row = _row(server, name)
+    return server.data / "staging" / row[0] if row else None
 
 
-def _has(data: Path, name: str, size: int) -> bool:
+def _has(server: Stored, name: str, size: int) -> bool:
     """Tell whether so much of a blob has come."""
-    file = _staged(data, name)
+    file = _staged(server, name)
     return file is not None and file.stat().st_size == size
 
 
@@ -115,7 +112,7 @@ def test_a_broken_upload_goes_on_where_it_was(registry: Registry, shared: Runnin
     name = digest(data)
     stream = registry.stream()
     stream.send(header(registry.name, name, len(data)), *chunks(data[: 3 * MIB]))
-    _until(lambda: _has(shared.data, name, 3 * MIB))
+    _until(lambda: _has(shared, name, 3 * MIB))
     stream.cancel()
     _until(lambda: _free(registry, name, 3 * MIB))
 
@@ -143,7 +140,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         registry.create(files={"f": data})
 
         assert download(registry, registry.version(1), "f") == [data]
-        assert footprint(server.data)["staged_part"] == (0,)
+        assert footprint(server)["staged_part"] == [(0,)]
         assert list((server.data / "staging").iterdir()) == []
 
 
@@ -154,7 +151,7 @@ def test_a_part_that_was_damaged_is_found_out_and_sent_again(
     name = digest(data)
     with refused("INVALID_ARGUMENT", "UPLOAD_TOO_SHORT"):
         registry.upload([header(registry.name, name, len(data)), *chunks(data[: 2 * MIB])])
-    part = _staged(shared.data, name)
+    part = _staged(shared, name)
     assert part is not None
     with part.open("r+b") as file:
         file.seek(MIB)
@@ -182,7 +179,7 @@ def test_two_do_not_write_one_blob(registry: Registry, shared: RunningServer) ->
     data = _data(2 * MIB)
     first = registry.stream()
     first.send(header(registry.name, digest(data), len(data)), chunk(data[:MIB]))
-    _until(lambda: _has(shared.data, digest(data), MIB))
+    _until(lambda: _has(shared, digest(data), MIB))
 
     with refused("ABORTED", "UPLOAD_IN_PROGRESS") as refusal:
         registry.upload([header(registry.name, digest(data), len(data)), *chunks(data)])
@@ -235,7 +232,7 @@ def test_a_silent_upload_is_taken_over(
 
     other = registry.stream()
     other.send(header(registry.name, digest(data), len(data)), chunk(data[:MIB]))
-    _until(lambda: (_row(shared.data, digest(data)) or ("", 0))[1] == 2)
+    _until(lambda: (_row(shared, digest(data)) or ("", 0))[1] == 2)
     silent.send(chunk(data[MIB : 2 * MIB]))
     with refused("ABORTED", "UPLOAD_LEASE_LOST") as refusal:
         silent.answers()
@@ -271,7 +268,7 @@ def test_a_blob_that_is_here_may_be_sent_again(registry: Registry, shared: Runni
     large, small = _data(2 * MIB), _data(50)
     registry.push_blobs(large, small)
 
-    with nothing_left(shared.data):
+    with nothing_left(shared):
         answers = registry.upload(
             [
                 header(registry.name, digest(large), len(large)),

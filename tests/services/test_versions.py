@@ -123,7 +123,7 @@ def test_the_same_content_is_a_new_version_unless_that_is_not_wanted(registry: R
 def test_nothing_changed_is_no_event(registry: Registry, shared: RunningServer) -> None:
     sealed = registry.create(aliases=["champion"]).record.digest
 
-    with nothing_left(shared.data):
+    with nothing_left(shared):
         registry.create(files=sealed, if_changed=True)
         registry.set_alias("champion", 1)
         registry.undelete(1)
@@ -254,7 +254,7 @@ def test_a_deleted_version_is_no_input(registry: Registry, shared: RunningServer
     registry.delete(1, "base")
     sealed = registry.seal({"f": b"tuned"})
 
-    with nothing_left(shared.data), refused("FAILED_PRECONDITION", "VERSION_DELETED") as refusal:
+    with nothing_left(shared), refused("FAILED_PRECONDITION", "VERSION_DELETED") as refusal:
         registry.create("tuned", sealed, inputs=[{"version": registry.version(1, "base")}])
 
     assert refusal.fields == ["version.record.inputs[0].version"]
@@ -266,7 +266,7 @@ def test_an_input_with_another_digest_is_not_found(
     base = registry.create("base")
     sealed = registry.seal({"f": b"tuned"})
 
-    with nothing_left(shared.data), refused("NOT_FOUND", "RESOURCE_NOT_FOUND"):
+    with nothing_left(shared), refused("NOT_FOUND", "RESOURCE_NOT_FOUND"):
         registry.create("tuned", sealed, inputs=[{"version": base.name, "digest": digest(b"x")}])
 
 

@@ -14,7 +14,7 @@ from tests.services.wire import Registry, refused
 
 from modelkeep.v1 import event_service_pb2 as pb
 from modelkeep.v1.event_service_pb2_grpc import EventServiceStub
-from modelkeep_server.records.records import Records
+from modelkeep_server.records.opening import open_records
 from modelkeep_server.services.events import EventService
 
 
@@ -199,12 +199,10 @@ def test_nonsense_is_not_watched(registry: Registry, resource: str) -> None:
 @pytest.fixture
 def quick_bookmarks(tmp_path: Path) -> Iterator[grpc.Channel]:
     """A log whose watches are told their place every tenth of a second."""
-    records = Records(tmp_path / "data", lambda why: None)
-    service = EventService(records, bookmark_seconds=0.1)
     descriptor = pb.DESCRIPTOR.services_by_name["EventService"]
     with (
-        closing(records),
-        run_edge((descriptor, service)) as running,
+        open_records(None, tmp_path / "data", print) as records,
+        run_edge((descriptor, EventService(records, bookmark_seconds=0.1))) as running,
         grpc.insecure_channel(running.address) as channel,
     ):
         yield channel

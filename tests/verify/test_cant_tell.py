@@ -13,7 +13,7 @@ from tests.running import run_server
 from tests.services.processes import serving
 from tests.verify.conftest import Verified, Verify, edit
 
-from modelkeep_server.records import folder
+from modelkeep_server.records import schema
 
 
 def _check(verified: Verified, *words: str) -> None:
@@ -39,9 +39,9 @@ def test_a_newer_modelkeeps_folder(data: Path, verify: Verify) -> None:
 def test_an_older_modelkeeps_folder_which_is_not_migrated(
     data: Path, tmp_path: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(folder.MIGRATIONS, tmp_path / "migrations")
+    shutil.copytree(schema.MIGRATIONS, tmp_path / "migrations")
     (tmp_path / "migrations" / "0099_more.py").write_text("def up(migrator, db): 1 / 0")
-    monkeypatch.setattr(folder, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(schema, "MIGRATIONS", tmp_path / "migrations")
     before = (data / "modelkeep.db").read_bytes()
 
     _check(verify(data), "of an older modelkeep", "start and stop this one's server")

@@ -10,6 +10,9 @@ from modelkeep.cli.extras import need_server
 
 def serve(
     data: Annotated[str | None, typer.Option(help="The data folder; made where it is new.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="sqlite, or postgresql://USER@HOST/DATABASE.")
+    ] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT to serve gRPC at.")] = None,
     metrics_listen: Annotated[
         str | None, typer.Option(help="HOST:PORT to serve metrics to Prometheus at, or off.")

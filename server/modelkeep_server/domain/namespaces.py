@@ -4,6 +4,8 @@
 * `default` exists from the start.
 """
 
+from contextlib import suppress
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -74,7 +76,8 @@ def update(
 def ensure_default(records: Records, call: Call) -> None:
     """Make the namespace that exists from the start."""
     if rows.find(records.read(), DEFAULT) is None:
-        create(records, call, DEFAULT, namespace_pb2.Namespace(display_name="Default"))
+        with suppress(AlreadyExistsError):  # another server was faster
+            create(records, call, DEFAULT, namespace_pb2.Namespace(display_name="Default"))
 
 
 def get(session: Session, name: str) -> StoredNamespace:

@@ -13,7 +13,12 @@ PART_KEPT_US = 24 * 3600 * 1_000_000
 
 
 def begin(records: Records, store: BlobStore) -> None:
-    """Take up a folder after a stop or a crash: no leases, and no part without a row."""
+    """Take up a folder after a stop or a crash: no leases, and no part without a row.
+
+    Where other servers are, leases and parts may be theirs.
+    """
+    if records.is_shared:
+        return
 
     def free(session: Session) -> None:
         staging.free_all(session)

@@ -50,8 +50,13 @@ class Edge:
         capacity: Capacity,
         metrics: Metrics,
         log: Logger,
+        *,
+        quick_reads: bool = True,
     ) -> None:
-        """Make the pools and caps that this capacity asks for."""
+        """Make the pools and caps that this capacity asks for.
+
+        Reads that are quick run on the event loop, unless the database is far away.
+        """
         self._log = log
         self._report = errors.reporter(log, metrics.internal_errors.inc)
         self._stopping: Error | None = None
@@ -77,7 +82,7 @@ class Edge:
         self._bodies: dict[Kind, tuple[Maker, Body]] = {
             Kind.UNARY: (
                 grpc.unary_unary_rpc_method_handler,
-                Unary(opening, judge, unary, capacity.unary_seconds),
+                Unary(opening, judge, unary, capacity.unary_seconds, quick_reads=quick_reads),
             ),
             Kind.DOWNLOAD: (
                 grpc.unary_stream_rpc_method_handler,

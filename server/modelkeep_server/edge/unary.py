@@ -17,19 +17,31 @@ Judge = Callable[[Rpc, BaseException], BaseException]
 class Unary:
     """Runs methods of one answer."""
 
-    def __init__(self, opening: Opening, judge: Judge, pool: CappedPool, seconds: float) -> None:
-        """Open calls so, run them in these threads, and give each `seconds`."""
+    def __init__(
+        self,
+        opening: Opening,
+        judge: Judge,
+        pool: CappedPool,
+        seconds: float,
+        *,
+        quick_reads: bool,
+    ) -> None:
+        """Open calls so, run them in these threads, and give each `seconds`.
+
+        Without `quick_reads` nothing runs on the event loop.
+        """
         self._opening = opening
         self._judge = judge
         self._pool = pool
         self._seconds = seconds
+        self._quick_reads = quick_reads
 
     async def __call__(self, rpc: Rpc, raw: bytes, context: Context) -> bytes:
         """Answer one call."""
         rpc.received = len(raw)
         self._opening.identify(rpc, context)
         method = rpc.method
-        if method.quick:
+        if method.quick and self._quick_reads:
             request, call = self._opening.read(rpc, raw)
             if method.quick(request):
                 return _finish(rpc, method.function(request, call), context)

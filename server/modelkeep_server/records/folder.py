@@ -14,13 +14,12 @@ from pathlib import Path
 import apsw
 from peewee import DatabaseError
 from playhouse.apsw_ext import APSWDatabase
-from playhouse.migrations import Runner
 
+from modelkeep_server.records import schema
 from modelkeep_server.records.damage import check_whole
 from modelkeep_server.values.start import StartError
 
 _NOT_WRITABLE = (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
-MIGRATIONS = Path(__file__).with_name("migrations")
 
 _LAYOUT = re.compile(
     r"lock|lost\+found|blobs|staging|modelkeep\.db(-wal|-shm|-journal)?"
@@ -47,6 +46,19 @@ class DataFolder:
         os.close(self._lock)
 
 
+def make_for_blobs(path: Path) -> None:
+    """Make a folder for the blobs of a database that is elsewhere, or refuse one for other things.
+
+    Any number of servers may use it.
+    """
+    if path.is_dir() and (path / "modelkeep.db").exists():
+        raise StartError(
+            f"the data folder {path} has a database of its own; for the blobs of another give a "
+            "new, empty folder with --data"
+        )
+    _make(path, has_database=False)
+
+
 class _MigratedDatabase(APSWDatabase):
     """peewee's migrations note a `datetime`, which apsw does not take as it is."""
 
@@ -60,10 +72,11 @@ def strangers(path: Path) -> list[str]:
     return [name for name in sorted(os.listdir(path)) if not _LAYOUT.fullmatch(name)]
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, *, has_database: bool = True) -> None:
     """Make a folder that survives a power cut, or refuse one that is somebody else's."""
     if path.is_dir():
-        _check_ours(path)
+        _check_owner(path)
+        _check_content(path, has_database)
     elif path.exists():
         raise StartError(f"the data folder {path} is no folder; choose another with --data")
     else:
@@ -80,12 +93,18 @@ def _make(path: Path) -> None:
     path.chmod(0o700)
 
 
-def _check_ours(path: Path) -> None:
+def _check_owner(path: Path) -> None:
     if path.stat().st_uid != os.geteuid():
         raise StartError(
             f"the data folder {path} belongs to another user; choose another with --data"
         )
+
+
+def _check_content(path: Path, has_database: bool) -> None:
     there = set(os.listdir(path)) - {"lost+found"}
+    if not has_database:
+        # Made by a server of the same database, or not yet.
+        there -= {"blobs", "staging"}
     if "blobs" in there and "modelkeep.db" not in there:
         raise StartError(
             f"{path} has blobs and no modelkeep.db; restore a backup into a new, empty folder, or "
@@ -153,15 +172,9 @@ def _migrate(database: Path, same_boot: bool) -> None:
     connection = _MigratedDatabase(str(database))
     try:
         check_whole(database, same_boot=same_boot)
-        runner = Runner(connection, str(MIGRATIONS))
-        known = {migration.name for migration in runner.migrations()}
-        applied = set(runner.applied())
-        if unknown := sorted(applied - known):
-            raise StartError(
-                f"the data folder {database.parent} was written by a newer modelkeep (it has "
-                f"{', '.join(unknown)}); start that one, or restore the copy kept beside it"
-            )
-        if known - applied:
+        runner = schema.runner(connection)
+        if schema.is_behind(runner, f"the data folder {database.parent}"):
+            applied = set(runner.applied())
             copy = _keep_copy(database, max(applied)) if applied else None
             try:
                 runner.up()
@@ -176,9 +189,9 @@ def _migrate(database: Path, same_boot: bool) -> None:
         connection.close()
 
 
-def _keep_copy(database: Path, schema: str) -> Path:
+def _keep_copy(database: Path, last: str) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    copy = database.with_name(f"{database.name}.{schema}.{stamp}")
+    copy = database.with_name(f"{database.name}.{last}.{stamp}")
     connection = apsw.Connection(str(database))
     try:
         connection.execute("VACUUM INTO ?", (str(copy),))

@@ -1,9 +1,11 @@
 """The log: what `records.change` writes of every change, and what readers get of it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from google.protobuf.any_pb2 import Any as AnyMessage
+from peewee import Field, Query
 
 from modelkeep.v1 import event_pb2
 from modelkeep_server.records.encode import (
@@ -14,7 +16,7 @@ from modelkeep_server.records.encode import (
     timestamp,
 )
 from modelkeep_server.records.sql import Row, Session, Statement, bind
-from modelkeep_server.records.tables import Event, EventBody, EventScope
+from modelkeep_server.records.tables import Event, EventBody, EventScope, Setting
 from modelkeep_server.records.transaction import Change, Transaction
 
 _COLUMNS = (Event.position, Event.leaf, Event.reason, Event.reason_salt)
@@ -29,6 +31,7 @@ _ADD_EVENT = Statement(
         reason_salt=bind("reason_salt"),
     )
 )
+_BEGIN = Statement(lambda: Setting.insert(key=_FLOOR, value=bind("value")).on_conflict_ignore())
 _ADD_BODY = Statement(
     lambda: EventBody.insert(
         position=bind("position"),
@@ -40,6 +43,21 @@ _ADD_BODY = Statement(
     )
 )
 _ADD_SCOPE = Statement(lambda: EventScope.insert(scope=bind("scope"), position=bind("position")))
+# The time that was answered for as the past, and the last event: one look-up for each write.
+_PLACE = Statement(
+    lambda: Setting.select(Setting.value, _last(Event.position), _last(Event.log_us)).where(
+        Setting.key == _FLOOR
+    )
+)
+_RAISE = Statement(lambda: Setting.update(value=bind("value")).where(Setting.key == _FLOOR))
+_LEAVES_AFTER = Statement(
+    lambda: (
+        Event.select(Event.position, Event.leaf)
+        .where(Event.position > bind("after"))
+        .order_by(Event.position)
+        .limit(_MANY)
+    )
+)
 _LAST = Statement(
     lambda: Event.select(Event.position, Event.log_us).order_by(Event.position.desc()).limit(1)
 )
@@ -96,6 +114,20 @@ _SCOPE_BEFORE = Statement(
 )
 
 _END = 2**63 - 1
+_MANY = 200
+_FLOOR = "log_floor"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """An event that was committed: its place, and what it concerns."""
+
+    position: int
+    scopes: frozenset[str]
+
+
+def _last(column: Field) -> Query:
+    return Event.select(column).order_by(Event.position.desc()).limit(1)
 
 
 def append(tx: Transaction, event_id: str, reason: str) -> frozenset[str]:
@@ -132,11 +164,12 @@ def append(tx: Transaction, event_id: str, reason: str) -> frozenset[str]:
         reason=reason or None,
         reason_salt=reason_salt,
     )
-    for ordinal, body in enumerate(bodies):
-        tx.session.run(_ADD_BODY, position=tx.position, ordinal=ordinal, **body)
-    scopes = frozenset(scope for change in tx.changes for scope in lineage(change.resource))
-    for scope in scopes:
-        tx.session.run(_ADD_SCOPE, scope=scope, position=tx.position)
+    tx.session.many(
+        _ADD_BODY,
+        [{"position": tx.position, "ordinal": n, **body} for n, body in enumerate(bodies)],
+    )
+    scopes = _scopes(change.resource for change in tx.changes)
+    tx.session.many(_ADD_SCOPE, [{"scope": scope, "position": tx.position} for scope in scopes])
     return scopes
 
 
@@ -148,6 +181,39 @@ def lineage(resource: str) -> list[str]:
     """
     parts = resource.split("/")
     return ["/".join(parts[:end]) for end in range(2, len(parts) + 1, 2)]
+
+
+def begin(session: Session) -> None:
+    """Keep a place for the time that was answered for, in a new database."""
+    session.run(_BEGIN, value=_time(0))
+
+
+def next_place(session: Session, now_us: int) -> tuple[int, int]:
+    """Tell the position and the time of the event that is next; in a transaction that writes.
+
+    The time is later than the last event's, and than any that was answered for as the past,
+    whatever this machine's clock says.
+    """
+    row = session.row(_PLACE)
+    assert row is not None
+    floor, position, log_us = row
+    return (position or 0) + 1, max(now_us, int.from_bytes(floor) + 1, (log_us or 0) + 1)
+
+
+def settle(session: Session, time_us: int) -> None:
+    """Let every event that comes be later than this."""
+    row = session.row(_PLACE)
+    assert row is not None
+    if int.from_bytes(row[0]) < time_us:
+        session.run(_RAISE, value=_time(time_us))
+
+
+def committed_after(session: Session, position: int) -> list[Committed]:
+    """List the events after a position, oldest first, as those know them who wait for some."""
+    return [
+        Committed(place, _scopes(change.resource for change in _record(leaf).changes))
+        for place, leaf in session.rows(_LEAVES_AFTER, after=position)
+    ]
 
 
 def last(session: Session) -> tuple[int, int]:
@@ -183,6 +249,18 @@ def before(
     else:
         rows = session.each(_ALL_BEFORE, before=end, limit=limit)
     return (_event(session, row) for row in rows)
+
+
+def _scopes(resources: Iterable[str]) -> frozenset[str]:
+    return frozenset(scope for resource in resources for scope in lineage(resource))
+
+
+def _record(leaf: bytes) -> event_pb2.EventRecord:
+    return read_stored(event_pb2.EventRecord, read_stored(event_pb2.LogLeaf, leaf).event)
+
+
+def _time(time_us: int) -> bytes:
+    return time_us.to_bytes(8)
 
 
 def _event(session: Session, row: Row) -> event_pb2.Event:

@@ -6,61 +6,35 @@ seals, leases, kept answers) goes through `Records.bookkeep`.
 
 import secrets
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
-import apsw
-
 from modelkeep_server.records import kept_answers, log, principals, settings
-from modelkeep_server.records.clock import Clock
-from modelkeep_server.records.folder import DataFolder, unusable
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.database import Database
+from modelkeep_server.records.log import Committed
 from modelkeep_server.records.pages import Pages
 from modelkeep_server.records.sql import Session
-from modelkeep_server.records.sqlite import SqliteDatabaseFile
 from modelkeep_server.records.transaction import Transaction
 from modelkeep_server.values.call import Answer, Call
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """An event that was committed: its place, and what it concerns."""
-
-    position: int
-    scopes: frozenset[str]
-
-
 class Records:
-    """The database of a data folder."""
+    """All that is known, in a database."""
 
-    def __init__(self, data: Path, on_failure: Callable[[str], None]) -> None:
-        """Lock the folder, bring its schema up to date, and open it.
-
-        `on_failure` is told once why nothing can be written any more; the server should stop.
-        """
-        with ExitStack() as parts:
-            self._folder = DataFolder(data)
-            parts.callback(self._folder.close)
-            self._database = SqliteDatabaseFile(self._folder.database, on_failure)
-            parts.callback(self._database.close)
-            try:
-                last_us = log.last(self.read())[1]
-            except apsw.Error as error:
-                raise unusable(self._folder.database, error) from error
-            keys = self._database.write(settings.keys)
-            parts.pop_all()
-        self._clock = Clock(last_us)
+    def __init__(self, database: Database) -> None:
+        """Use this database; `opening.py` makes one."""
+        self._database = database
+        keys = database.write(_begin)
         self._listeners: list[Callable[[Committed], None]] = []
         self.principal_key = keys.principals
         self.pages = Pages(keys.pages)
 
-    def close(self) -> None:
-        """Finish what is being written, and unlock the folder."""
-        self._database.close()
-        self._folder.close()
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers use the database too. It is reached over a network then."""
+        return self._database.is_shared
 
     def read(self) -> Session:
         """Answer this thread's session for reading what is committed."""
@@ -90,9 +64,8 @@ class Records:
         answer, committed = self._database.write(
             lambda session: self._attempt(session, call, act, work, reason)
         )
-        if committed is not None:
-            for listener in self._listeners:
-                listener(committed)
+        if committed is not None and not self.is_shared:
+            self.tell(committed)
         return answer
 
     def _attempt(
@@ -107,30 +80,32 @@ class Records:
         kept = kept_answers.find(session, call)
         if kept is not None:
             return kept, None
-        tx = Transaction(session, call, act, log.last(session)[0] + 1, self._clock.peek())
+        tx = Transaction(session, call, act, *log.next_place(session, now_us()))
         body = work(tx)
         event_id, committed = "", None
         if tx.changes:
             event_id = secrets.token_hex(16)
             principals.remember(session, call, tx.time_us)
             committed = Committed(tx.position, log.append(tx, event_id, reason))
-            self._clock.reach(tx.time_us)
         answer = Answer(body, event_id)
         kept_answers.keep(session, call, answer, tx.time_us)
         return answer, committed
 
     def settle(self, time_us: int) -> None:
-        """Return once every event up to this time is committed, and none will be added.
-
-        While this server runs; after a restart on a machine whose clock was set back, events go
-        on from the last one's time.
-        """
-
-        def work(_session: Session) -> None:
-            self._clock.reach(time_us)
-
-        self.bookkeep(work)
+        """Return once every event up to this time is committed, and none will be added."""
+        if time_us > self.log_time_us():
+            self.bookkeep(lambda session: log.settle(session, time_us))
 
     def listen(self, listener: Callable[[Committed], None]) -> None:
         """Call `listener`, from any thread, after each event's commit."""
         self._listeners.append(listener)
+
+    def tell(self, committed: Committed) -> None:
+        """Call the listeners."""
+        for listener in self._listeners:
+            listener(committed)
+
+
+def _begin(session: Session) -> settings.Keys:
+    log.begin(session)
+    return settings.keys(session)

@@ -10,14 +10,12 @@
   file when the log is brought into it. These are done here, so that they stop the store too.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 from peewee import Query, SqliteDatabase
@@ -30,9 +28,9 @@ from modelkeep.errors import (
 )
 from modelkeep_server.records.folder import sync_folder, unusable
 from modelkeep_server.records.sql import Row, Session, Statement, render
+from modelkeep_server.records.writer import Job, Work, Writer, fail
 from modelkeep_server.values.start import StartError
 
-BATCH = 64
 LOG_PAGES = 1000
 """How long the log gets before it is brought into the file; SQLite's own default."""
 BUSY_MILLISECONDS = 10_000
@@ -40,7 +38,6 @@ BUSY_MILLISECONDS = 10_000
 OLDEST_SQLITE = (3, 51, 3)
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[Session], T]
 
 _DIALECT: SqliteDatabase = APSWDatabase(None)
 
@@ -99,22 +96,10 @@ def _sql(query: Statement | Query, values: dict[str, object]) -> tuple[str, Any]
     return render(_DIALECT, query)
 
 
-@dataclass(slots=True)
-class _Job:
-    work: Work[Any]
-    future: Future[Any]
-    value: Any = None
-    error: BaseException | None = None
-
-    def settle(self) -> None:
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.value)
-
-
 class SqliteDatabaseFile:
     """A database in a file: reads anywhere, writes through one thread."""
+
+    is_shared = False
 
     def __init__(self, path: Path, on_failure: Callable[[str], None]) -> None:
         """Open the file; `on_failure` is told once why nothing can be written any more."""
@@ -131,12 +116,7 @@ class SqliteDatabaseFile:
         except apsw.Error as error:
             raise unusable(path, error) from error
         self._failure: Error | None = None
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._closed = False
-        # Held so that nothing is queued behind the end.
-        self._closing = threading.Lock()
-        self._thread = threading.Thread(target=self._write, name="sqlite-writer", daemon=True)
-        self._thread.start()
+        self._jobs = Writer("sqlite-writer", self._end, self._shorten_log)
 
     def read(self) -> Session:
         """Answer this thread's reading session."""
@@ -157,61 +137,32 @@ class SqliteDatabaseFile:
 
     def submit(self, work: Work[T]) -> Future[T]:
         """Queue `work`, and answer at once what will hold its answer."""
-        future: Future[T] = Future()
-        with self._closing:
-            if not self._closed:
-                self._jobs.put(_Job(work, future))
-                return future
-        future.set_exception(UnavailableError("SERVER_STOPPING", "the server is stopping"))
-        return future
+        return self._jobs.submit(work)
 
     def close(self) -> None:
         """Finish what is queued, and close the file."""
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-            self._jobs.put(None)
-        self._thread.join()
+        self._jobs.close()
         for connection in [*self._readers, self._writer]:
             connection.close()
 
-    def _write(self) -> None:
-        session = SqliteSession(self._writer)
-        while jobs := self._next_batch():
-            try:
-                self._commit(session, jobs)
-            except BaseException as fault:  # else this thread ends, and everyone waits for it
-                self._stop(fault)
-                _fail(jobs, self._failure)
-            for job in jobs:
-                job.settle()
-            self._shorten_log()
+    def _end(self, jobs: Sequence[Job]) -> None:
+        try:
+            self._commit(SqliteSession(self._writer), jobs)
+        except BaseException as fault:  # else this thread ends, and everyone waits for it
+            self._stop(fault)
+            fail(jobs, self._failure)
 
-    def _next_batch(self) -> list[_Job]:
-        jobs: list[_Job] = []
-        while len(jobs) < BATCH:
-            try:
-                job = self._jobs.get(block=not jobs)
-            except queue.Empty:
-                break
-            if job is None:
-                self._jobs.put(None)
-                break
-            jobs.append(job)
-        return jobs
-
-    def _commit(self, session: SqliteSession, jobs: Sequence[_Job]) -> None:
+    def _commit(self, session: SqliteSession, jobs: Sequence[Job]) -> None:
         """Run these to their ends; on return each has a value or an error that is final."""
         if self._failure is not None:
-            return _fail(jobs, self._failure)
+            return fail(jobs, self._failure)
         try:
             session.connection.execute("BEGIN IMMEDIATE")
         except apsw.BusyError as error:
-            return _fail(jobs, _busy(error))
+            return fail(jobs, _busy(error))
         except apsw.Error as error:
             self._stop(error)
-            return _fail(jobs, self._failure)
+            return fail(jobs, self._failure)
         try:
             for job in jobs:
                 if not self._attempt(session.connection, session, job):
@@ -221,15 +172,15 @@ class SqliteDatabaseFile:
         except apsw.FullError as error:
             _rollback(session.connection)
             if len(jobs) == 1:
-                return _fail(jobs, _full(error))
+                return fail(jobs, _full(error))
             for job in jobs:
                 self._commit(session, [job])
         except apsw.Error as error:
             self._stop(error)
-            _fail(jobs, self._failure)
+            fail(jobs, self._failure)
             _rollback(session.connection)
 
-    def _attempt(self, connection: apsw.Connection, session: Session, job: _Job) -> bool:
+    def _attempt(self, connection: apsw.Connection, session: Session, job: Job) -> bool:
         """Run one in its savepoint; answer whether the transaction still lives."""
         job.value = job.error = None
         try:
@@ -320,11 +271,6 @@ def _rollback(connection: apsw.Connection) -> None:
     with suppress(apsw.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def _fail(jobs: Sequence[_Job], error: Error | None) -> None:
-    for job in jobs:
-        job.value, job.error = None, error
 
 
 def _busy(error: apsw.Error) -> UnavailableError:

@@ -15,7 +15,7 @@ import apsw
 from peewee import Query
 from playhouse.migrations import Migration
 
-from modelkeep_server.records import folder
+from modelkeep_server.records import folder, schema
 from modelkeep_server.records.damage import log_is_cut, read_index
 from modelkeep_server.records.kinds import wrong_kinds
 from modelkeep_server.records.sql import Row, Statement
@@ -180,7 +180,7 @@ def _check_schema(path: Path, connection: apsw.Connection) -> None:
         raise UnreadableError("is empty, although blobs lie beside it")
     if tables and not ours:
         raise CantTellError(f"{path / DATABASE} is a database of something else than modelkeep")
-    known = {one.name for one in Migration.load_directory(str(folder.MIGRATIONS))}
+    known = {one.name for one in Migration.load_directory(str(schema.MIGRATIONS))}
     if newer := sorted(applied - known):
         raise CantTellError(
             f"{path} was written by a newer modelkeep (it has {', '.join(newer)}); verify it with "

@@ -42,7 +42,7 @@ _MANIFESTS = Statement(
 )
 _TOTALS = Statement(
     lambda: (
-        ManifestFile.select(fn.COUNT(Blob.id), fn.COALESCE(fn.SUM(Blob.size), 0))
+        ManifestFile.select(fn.COUNT(Blob.id), fn.COALESCE(fn.SUM(Blob.size), 0).cast("BIGINT"))
         .join(Blob)
         .where(ManifestFile.manifest == bind("manifest"))
     )

@@ -387,7 +387,7 @@ def put_aliases(tx: Transaction, version_id: int, names: Iterable[str]) -> None:
 
 def add_recipe(tx: Transaction, version_id: int, body: bytes) -> None:
     """Keep a version's recipe."""
-    tx.session.insert(_ADD_RECIPE, version=version_id, body=body)
+    tx.session.run(_ADD_RECIPE, version=version_id, body=body)
 
 
 def add_input(tx: Transaction, version_id: int, ordinal: int, source_id: int, role: int) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import lru_cache
 
 from modelkeep.errors import NotFoundError, OutOfRangeError, ResourceExhaustedError
 from modelkeep.v1 import event_service_pb2 as pb
@@ -13,13 +12,11 @@ from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.encode import timestamp
 from modelkeep_server.records.records import Records
 from modelkeep_server.services.feed import Feed
+from modelkeep_server.services.log_reader import LogReader
 from modelkeep_server.services.paging import Paging
 from modelkeep_server.values.call import Call
 
 BOOKMARK_SECONDS = 30.0
-_BATCH = 20
-_SHARED = 8
-"""So many batches are kept for the other watches that the same commits wake."""
 _SLOW_SECONDS = 10.0
 """A reader that takes longer over one event is ended, so that it knows that it is behind."""
 
@@ -32,7 +29,7 @@ class EventService:
         self._records = records
         self._bookmark_seconds = bookmark_seconds
         self._feed = Feed()
-        self._events = lru_cache(_SHARED)(self._read_events)
+        self._log = LogReader(records)
         records.listen(self._feed.committed)
 
     def GetEvent(self, request: pb.GetEventRequest, _call: Call) -> bytes:
@@ -54,7 +51,7 @@ class EventService:
     ) -> AsyncIterator[bytes | pb.WatchEventsResponse]:
         changed = self._feed.subscribe(request.resource)
         try:
-            end = self._records.position()
+            end = await self._log.position()
             position = request.after_position if request.HasField("after_position") else end
             if position > end:
                 raise OutOfRangeError(
@@ -68,7 +65,7 @@ class EventService:
             while True:
                 changed.clear()
                 end = max(end, self._feed.position)
-                while events := self._events(request.resource, position, end):
+                while events := await self._log.after(request.resource, position, end):
                     for place, event in events:
                         sent = time.monotonic()
                         yield event
@@ -83,14 +80,6 @@ class EventService:
                     yield self._bookmark(position)
         finally:
             self._feed.unsubscribe(request.resource, changed)
-
-    def _read_events(self, resource: str, after: int, end: int) -> list[tuple[int, bytes]]:
-        """Read a batch of events, each with its position, as watches send them."""
-        found = log.after(self._records.read(), resource, after, _BATCH, end)
-        return [
-            (event.position, pb.WatchEventsResponse(event=event).SerializeToString())
-            for event in found
-        ]
 
     def _bookmark(self, position: int) -> pb.WatchEventsResponse:
         bookmark = pb.Bookmark(position=position, time=timestamp(now_us()))

@@ -6,7 +6,7 @@ resource that it watches, so that a commit wakes only those that it concerns.
 
 import asyncio
 
-from modelkeep_server.records.records import Committed
+from modelkeep_server.records.log import Committed
 
 _EVERYTHING = ""
 

