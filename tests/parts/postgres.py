@@ -88,6 +88,11 @@ def new_database(url: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
+def through(url: str, address: str) -> str:
+    """Tell how to reach a database through what listens elsewhere."""
+    return urlsplit(url)._replace(netloc=f"postgres@{address}").geturl()
+
+
 def cut(url: str) -> None:
     """End all other connections to a database."""
     with psycopg.connect(url, autocommit=True) as connection:

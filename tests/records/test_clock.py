@@ -31,8 +31,8 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, hands: Hands) -> Iterator[Records]:
-    with open_records(None, tmp_path / "data", pytest.fail) as opened:
+def kept(tmp_path: Path, database: str | None, hands: Hands) -> Iterator[Records]:
+    with open_records(database, tmp_path / "data", pytest.fail) as opened:
         yield opened
 
 
@@ -63,10 +63,10 @@ def test_a_time_that_was_answered_for_is_not_taken_again(kept: Records, hands: H
     assert _event_time(kept, "a") == answered + 1
 
 
-def test_nor_is_it_after_a_restart(tmp_path: Path, hands: Hands) -> None:
+def test_nor_is_it_after_a_restart(tmp_path: Path, database: str | None, hands: Hands) -> None:
     answered = hands.now + HOUR_US
-    with open_records(None, tmp_path / "data", pytest.fail) as before:
+    with open_records(database, tmp_path / "data", pytest.fail) as before:
         before.settle(answered)
 
-    with open_records(None, tmp_path / "data", pytest.fail) as after:
+    with open_records(database, tmp_path / "data", pytest.fail) as after:
         assert _event_time(after, "a") == answered + 1

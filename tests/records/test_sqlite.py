@@ -3,17 +3,16 @@
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from tests.records.batch import Batch
 
 from modelkeep.errors import (
     Error,
-    FailedPreconditionError,
     ResourceExhaustedError,
     UnavailableError,
 )
@@ -53,121 +52,9 @@ def _keys(database: SqliteDatabaseFile) -> list[str]:
     return [key for (key,) in database.read().rows(_ALL)]
 
 
-class Batch:
-    """Holds the writer, so that all that is submitted meanwhile is one batch."""
-
-    def __init__(self, database: SqliteDatabaseFile) -> None:
-        self._database = database
-        self._go_on = threading.Event()
-        self._held = threading.Event()
-
-    def __enter__(self) -> None:
-        def hold(_: Session) -> None:
-            self._held.set()
-            self._go_on.wait(10)
-
-        self._database.submit(hold)
-        assert self._held.wait(10)
-
-    def __exit__(self, *_: object) -> None:
-        self._go_on.set()
-
-
-def test_what_was_answered_is_committed(database: SqliteDatabaseFile) -> None:
-    assert database.write(_add("a")) == "a"
-    assert _keys(database) == ["a"]
-
-
-def test_a_job_that_fails_takes_nothing_with_it(database: SqliteDatabaseFile) -> None:
-    def refuse(session: Session) -> None:
-        session.run(_ADD, key="refused", value=b"")
-        raise FailedPreconditionError("VERSION_HELD", "no")
-
-    def break_it(session: Session) -> None:
-        session.run(_ADD, key="broken", value=b"")
-        raise RuntimeError("a bug")
-
-    with Batch(database):
-        futures: list[Future[object]] = [
-            database.submit(work)
-            for work in (_add("a"), refuse, _add("b"), break_it, _add("a"), _add("c"))
-        ]
-
-    assert [futures[n].result() for n in (0, 2, 5)] == ["a", "b", "c"]
-    for index, kind in ((1, FailedPreconditionError), (3, RuntimeError), (4, apsw.ConstraintError)):
-        with pytest.raises(kind):
-            futures[index].result()
-    assert _keys(database) == ["a", "b", "c"]
-
-
-def test_a_batch_is_one_commit(database: SqliteDatabaseFile) -> None:
-    reader = database.read()
-    seen: list[int] = []
-    with Batch(database):
-        futures = [database.submit(_add(f"{n:03}")) for n in range(40)]
-        for future in futures:
-            future.add_done_callback(lambda _: seen.append(len(reader.rows(_ALL))))
-    database.write(lambda _: None)
-
-    # Whoever is answered finds the whole batch.
-    assert seen == [40] * 40
-
-
-def test_a_refusal_is_answered_only_after_what_it_saw_is_committed(
-    database: SqliteDatabaseFile,
-) -> None:
-    def refuse_if_there(session: Session) -> None:
-        if session.row(_GET, key="a"):
-            raise FailedPreconditionError("VERSION_HELD", "a is there")
-
-    found: list[list[str]] = []
-    with Batch(database):
-        database.submit(_add("a"))
-        refused = database.submit(refuse_if_there)
-        refused.add_done_callback(lambda _: found.append(_keys(database)))
-        for number in range(20):
-            database.submit(_add(f"b{number:02}"))
-
-    with pytest.raises(FailedPreconditionError):
-        refused.result()
-    database.write(lambda _: None)
-    assert found[0][0] == "a"
-
-
-def test_a_reader_sees_nothing_of_what_is_not_committed(database: SqliteDatabaseFile) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-
-    def work(session: Session) -> None:
-        session.run(_ADD, key="a", value=b"")
-        inside.set()
-        go_on.wait(10)
-
-    future = database.submit(work)
-    assert inside.wait(10)
-    assert _keys(database) == []
-    go_on.set()
-    future.result()
-    assert _keys(database) == ["a"]
-
-
 def test_readers_write_nothing(database: SqliteDatabaseFile) -> None:
     with pytest.raises(apsw.ReadOnlyError):
         database.read().run(_ADD, key="a", value=b"")
-
-
-def test_many_threads_write_and_read(database: SqliteDatabaseFile) -> None:
-    def work(start: int) -> None:
-        for number in range(start, start + 50):
-            database.write(_add(f"{number:04}"))
-            assert database.read().row(_GET, key=f"{number:04}")
-
-    threads = [threading.Thread(target=work, args=[n * 50]) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(_keys(database)) == 400
 
 
 def _connection(session: Session) -> apsw.Connection:

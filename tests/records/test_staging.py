@@ -17,8 +17,8 @@ SCOPE, WHO, DIGEST = "namespaces/default", "principals/a", f"sha256:{'ab' * 32}"
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    with open_records(None, tmp_path / "data", print) as records:
+def records(tmp_path: Path, database: str | None) -> Iterator[Records]:
+    with open_records(database, tmp_path / "data", print) as records:
         yield records
 
 

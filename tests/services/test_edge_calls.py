@@ -1,13 +1,13 @@
 """What every call meets at the edge, told on a toy service over a real channel."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from tests.running import RunningServer, run_edge
 from tests.services.toy import ToyClient, ToyService, descriptor, info_of, status_of
+from tests.waiting import until
 
 from modelkeep_server.edge.methods import resolve
 from modelkeep_server.edge.metrics import Metrics
@@ -139,7 +139,7 @@ def test_a_caller_that_gives_up_is_no_error(running: RunningServer, toy: ToyClie
         toy.unary("Sleep", "0.2", timeout=0.05)
 
     assert given_up.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    _until(lambda: len(running.log()) == 1)
+    until(lambda: len(running.log()) == 1)
     assert running.log()[0]["code"] == "CANCELLED"
 
 
@@ -169,9 +169,7 @@ def test_one_call_too_many_is_refused_with_when_to_retry() -> None:
     with toys as running, grpc.insecure_channel(running.address) as channel:
         toy = ToyClient(channel)
         busy = [toy.call("Sleep").future(b"\x0a\x031.5") for _ in range(2)]
-        _until(
-            lambda: running.figure("modelkeep_calls_running", method="toy.ToyService/Sleep") == 2
-        )
+        until(lambda: running.figure("modelkeep_calls_running", method="toy.ToyService/Sleep") == 2)
 
         with pytest.raises(grpc.RpcError) as refused:
             toy.unary("Echo")
@@ -195,11 +193,11 @@ def test_a_call_given_up_counts_until_its_work_ends() -> None:
             return refusal is not None and refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
         given_up = toy.call("Sleep").future(b"\x0a\x032.0")
-        _until(is_full)
+        until(is_full)
         given_up.cancel()
 
         assert is_full()
-        _until(lambda: not is_full())
+        until(lambda: not is_full())
 
 
 def test_a_server_with_an_rpc_without_permission_does_not_start() -> None:
@@ -210,10 +208,3 @@ def test_a_server_with_an_rpc_without_permission_does_not_start() -> None:
 def test_a_server_with_an_rpc_that_nothing_serves_does_not_start() -> None:
     with pytest.raises(StartError, match="object has no method for the rpc toy"):
         list(resolve([(descriptor(), object())], Metrics("test")))
-
-
-def _until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

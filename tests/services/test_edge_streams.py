@@ -1,7 +1,7 @@
 """Streams at the edge, told on a toy service over a real channel."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import quantiles
 from threading import Event
 
@@ -9,6 +9,7 @@ import grpc
 import pytest
 from tests.running import RunningServer, run_edge
 from tests.services.toy import ToyClient, ToyService, descriptor, info_of
+from tests.waiting import until
 
 from modelkeep_server.edge.streams import GoneError
 from modelkeep_server.values.capacity import Capacity
@@ -30,13 +31,6 @@ def running(service: ToyService) -> Iterator[RunningServer]:
 def toy(running: RunningServer) -> Iterator[ToyClient]:
     with grpc.insecure_channel(running.address) as channel:
         yield ToyClient(channel)
-
-
-def _until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def _silent(*first: str) -> Iterator[str]:
@@ -108,10 +102,10 @@ def test_an_upload_that_is_cancelled_is_closed_in_its_thread(
     next(upload)
     upload.cancel()
 
-    _until(lambda: service.closed_in)
+    until(lambda: service.closed_in)
     assert service.closed_in[0].startswith("upload")
     assert isinstance(service.problems[0], GoneError)
-    _until(running.log)
+    until(running.log)
     assert [line["code"] for line in running.log()] == ["CANCELLED"]
     assert running.figure("modelkeep_internal_errors_total") == 0
 
@@ -125,7 +119,7 @@ def test_a_connection_that_breaks_closes_its_uploads(
         next(upload)
     channel.close()
 
-    _until(lambda: len(service.closed_in) == 2)
+    until(lambda: len(service.closed_in) == 2)
 
 
 def test_a_download_that_nobody_reads_holds_little_and_ends(
@@ -134,10 +128,10 @@ def test_a_download_that_nobody_reads_holds_little_and_ends(
     started = time.monotonic()
     download = toy.stream("Download", "1000")
 
-    _until(lambda: service.closed_in)
+    until(lambda: service.closed_in)
     assert 0.9 < time.monotonic() - started < 3
     assert service.sent < 20
-    _until(running.log)
+    until(running.log)
     assert running.log()[0]["reason"] == "IDLE_TIMEOUT"
     download.cancel()
 
@@ -147,9 +141,9 @@ def test_a_watch_that_nobody_reads_holds_little_and_ends(
 ) -> None:
     watch = toy.stream("Watch", "1000")
 
-    _until(lambda: service.closed_in)
+    until(lambda: service.closed_in)
     assert service.sent < 20
-    _until(running.log)
+    until(running.log)
     assert running.log()[0]["reason"] == "IDLE_TIMEOUT"
     watch.cancel()
 
@@ -161,7 +155,7 @@ def test_a_watch_is_not_idle_and_has_no_thread(service: ToyService, toy: ToyClie
 
     assert service.closed_in == []
     watch.cancel()
-    _until(lambda: service.closed_in == ["server"])
+    until(lambda: service.closed_in == ["server"])
 
 
 @pytest.mark.alone
@@ -169,7 +163,7 @@ def test_many_idle_uploads_leave_others_alone() -> None:
     with run_edge((descriptor(), ToyService()), capacity=Capacity(uploads=32)) as running:
         channels = [grpc.insecure_channel(running.address, [("c", n)]) for n in range(4)]
         uploads = [ToyClient(channels[n % 4]).upload(_silent("a")) for n in range(200)]
-        _until(lambda: running.figure("modelkeep_refused_calls_total", kind="upload") == 184)
+        until(lambda: running.figure("modelkeep_refused_calls_total", kind="upload") == 184)
         toy = ToyClient(channels[0])
         seconds = []
         for _ in range(300):

@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from tests.services.wire import (
     pack,
     refused,
 )
+from tests.waiting import until
 
 from modelkeep_server.records import staging
 
@@ -28,13 +28,6 @@ from modelkeep_server.records import staging
 def _data(size: int) -> bytes:
     """Make bytes that no other test has sent, each MiB another."""
     return b"".join(uuid.uuid4().bytes * (MIB // 16) for _ in range(-(-size // MIB)))[:size]
-
-
-def _until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def _row(server: Stored, name: str) -> tuple[str, int] | None:
@@ -112,9 +105,9 @@ def test_a_broken_upload_goes_on_where_it_was(registry: Registry, shared: Runnin
     name = digest(data)
     stream = registry.stream()
     stream.send(header(registry.name, name, len(data)), *chunks(data[: 3 * MIB]))
-    _until(lambda: _has(shared, name, 3 * MIB))
+    until(lambda: _has(shared, name, 3 * MIB))
     stream.cancel()
-    _until(lambda: _free(registry, name, 3 * MIB))
+    until(lambda: _free(registry, name, 3 * MIB))
 
     registry.upload([header(registry.name, name, len(data), 3 * MIB), *chunks(data[3 * MIB :])])
     registry.create(files={"f": data})
@@ -179,7 +172,7 @@ def test_two_do_not_write_one_blob(registry: Registry, shared: RunningServer) ->
     data = _data(2 * MIB)
     first = registry.stream()
     first.send(header(registry.name, digest(data), len(data)), chunk(data[:MIB]))
-    _until(lambda: _has(shared, digest(data), MIB))
+    until(lambda: _has(shared, digest(data), MIB))
 
     with refused("ABORTED", "UPLOAD_IN_PROGRESS") as refusal:
         registry.upload([header(registry.name, digest(data), len(data)), *chunks(data)])
@@ -232,7 +225,7 @@ def test_a_silent_upload_is_taken_over(
 
     other = registry.stream()
     other.send(header(registry.name, digest(data), len(data)), chunk(data[:MIB]))
-    _until(lambda: (_row(shared, digest(data)) or ("", 0))[1] == 2)
+    until(lambda: (_row(shared, digest(data)) or ("", 0))[1] == 2)
     silent.send(chunk(data[MIB : 2 * MIB]))
     with refused("ABORTED", "UPLOAD_LEASE_LOST") as refusal:
         silent.answers()

@@ -23,6 +23,9 @@ class Noticing(Database, Protocol):
         Raises `UnavailableError` where the database can't be reached.
         """
 
+    def stop_waiting(self) -> None:
+        """Let who waits hear that the database can't be reached."""
+
 
 class Follower:
     """Follows the log in a thread of its own."""
@@ -39,6 +42,7 @@ class Follower:
     def close(self) -> None:
         """Follow no more."""
         self._closed.set()
+        self._database.stop_waiting()
         self._thread.join(2 * _LONGEST_SECONDS)
 
     def _run(self) -> None:

@@ -11,6 +11,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
@@ -20,9 +21,11 @@ from psycopg_pool import ConnectionPool
 from modelkeep.errors import UnavailableError
 from modelkeep_server.records.postgres_connections import (
     LOST,
+    SILENCE_SECONDS,
     Connection,
     Watchdog,
     connect,
+    cut,
     parameters,
     unavailable,
 )
@@ -53,11 +56,14 @@ class PostgresDatabase:
     is_shared = True
     """Other servers use it too, and it is reached over a network."""
 
-    def __init__(self, url: str) -> None:
-        """Bring its schema up to date, and open it."""
+    def __init__(self, url: str, silence_seconds: float = SILENCE_SECONDS) -> None:
+        """Bring its schema up to date, and open it.
+
+        A connection on which no answer comes for `silence_seconds` is taken for lost.
+        """
         prepare(url)
         self._url = url
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(silence_seconds)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
@@ -80,7 +86,11 @@ class PostgresDatabase:
 
         `work` may be run again, so it holds SQL and rules and nothing else.
         """
-        return self._jobs.submit(work).result()
+        return self.submit(work).result()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Queue `work`, and answer at once what will hold its answer."""
+        return self._jobs.submit(work)
 
     def wait(self, seconds: float) -> None:
         """Return when something may have been committed since the last time, or after so long.
@@ -96,6 +106,11 @@ class PostgresDatabase:
                 pass
         except LOST as lost:
             raise unavailable(lost) from lost
+
+    def stop_waiting(self) -> None:
+        """Let who waits for commits hear that the database can't be reached."""
+        if self._listening is not None:
+            cut(self._listening)
 
     def close(self) -> None:
         """Finish what is queued, and let go of all connections."""

@@ -87,7 +87,7 @@ def unavailable(error: BaseException) -> Error:
 class Watchdog:
     """Cuts the connections whose server has not answered for too long."""
 
-    def __init__(self, seconds: float = SILENCE_SECONDS) -> None:
+    def __init__(self, seconds: float) -> None:
         """Look after connections that are `watched`."""
         self._seconds = seconds
         self._since: dict[Connection, float] = {}
@@ -112,10 +112,11 @@ class Watchdog:
             late = time.monotonic() - self._seconds
             for connection, since in list(self._since.items()):
                 if since < late:
-                    _cut(connection)
+                    cut(connection)
 
 
-def _cut(connection: Connection) -> None:
+def cut(connection: Connection) -> None:
+    """End a connection that another thread is using."""
     # The descriptor stays psycopg's, which hears of the end as of any other.
     with (
         suppress(OSError, psycopg.Error),

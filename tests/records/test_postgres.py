@@ -1,0 +1,219 @@
+"""Postgres: several servers on one database, and connections that are lost at any moment."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+
+import psycopg
+import pytest
+from tests.client.proxy import Proxy
+from tests.parts.postgres import Postgres, cut, new_database, through
+from tests.waiting import until
+
+from modelkeep.errors import UnavailableError
+from modelkeep_server.records import schema
+from modelkeep_server.records.postgres import PostgresDatabase
+from modelkeep_server.records.sql import Session, Statement, bind
+from modelkeep_server.records.tables import Setting
+from modelkeep_server.values.start import StartError
+
+_ADD = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")))
+_PUT = Statement(lambda: Setting.update(value=bind("value")).where(Setting.key == bind("key")))
+_GET = Statement(lambda: Setting.select(Setting.value).where(Setting.key == bind("key")))
+_ALL = Statement(lambda: Setting.select(Setting.key).order_by(Setting.key))
+
+
+@pytest.fixture
+def url(postgres_server: Postgres) -> str:
+    return new_database(postgres_server.url())
+
+
+@pytest.fixture
+def proxy(postgres_server: Postgres) -> Iterator[Proxy]:
+    with Proxy(f"127.0.0.1:{postgres_server.port}") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(url: str, proxy: Proxy) -> Iterator[PostgresDatabase]:
+    """A database whose server is reached through a proxy, and given up on after two seconds."""
+    with closing(PostgresDatabase(through(url, proxy.address), silence_seconds=2)) as database:
+        yield database
+
+
+def _add(key: str, then: Callable[[], None] = lambda: None) -> Callable[[Session], str]:
+    def work(session: Session) -> str:
+        session.run(_ADD, key=key, value=b"")
+        then()
+        return key
+
+    return work
+
+
+def _keys(database: PostgresDatabase) -> list[str]:
+    return [key for (key,) in database.read().rows(_ALL)]
+
+
+def test_writes_of_several_servers_go_one_after_another(url: str) -> None:
+    def count(session: Session) -> None:
+        row = session.row(_GET, key="n")
+        assert row is not None
+        session.run(_PUT, key="n", value=str(int(row[0]) + 1).encode())
+
+    with ExitStack() as parts:
+        servers = [parts.enter_context(closing(PostgresDatabase(url))) for _ in range(3)]
+        servers[0].write(lambda session: session.run(_ADD, key="n", value=b"0"))
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda n: servers[n % 3].write(count), range(300)))
+
+        row = servers[0].read().row(_GET, key="n")
+    assert row == (b"300",)
+
+
+def test_servers_that_start_together_make_one_schema(url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for database in pool.map(lambda _: PostgresDatabase(url), range(4)):
+            database.close()
+
+    with psycopg.connect(url) as connection:
+        made = connection.execute("SELECT count(*) FROM schema_migration").fetchone()
+    assert made == (len(list(schema.MIGRATIONS.glob("0*.py"))),)
+
+
+def test_a_database_of_a_newer_modelkeep_is_refused(url: str) -> None:
+    PostgresDatabase(url).close()
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_x', now())")
+
+    with pytest.raises(StartError, match=r"written by a newer modelkeep \(it has 0099_x\)"):
+        PostgresDatabase(url)
+
+
+def test_a_database_that_would_lose_what_was_acknowledged_is_refused(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off'.encode())
+
+    with pytest.raises(StartError, match="has synchronous_commit = off"):
+        PostgresDatabase(url)
+
+
+def test_a_database_that_can_not_hold_all_names_is_refused(
+    postgres_server: Postgres, url: str
+) -> None:
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        name = f"ascii_{time.monotonic_ns()}"
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0".encode()
+        )
+
+    with pytest.raises(StartError, match="has server_encoding = SQL_ASCII"):
+        PostgresDatabase(postgres_server.url(name))
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(StartError) as refused:
+        PostgresDatabase("postgresql://someone:hunter2@127.0.0.1:1/registry")
+
+    assert "127.0.0.1:1/registry" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_all_texts_are_compared_by_their_bytes(url: str) -> None:
+    PostgresDatabase(url).close()
+    with psycopg.connect(url) as connection:
+        others = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND data_type = 'text' AND collation_name <> 'C'"
+            " OR data_type = 'text' AND collation_name IS NULL AND table_schema = 'public'"
+        ).fetchall()
+
+    assert others == []
+
+
+def test_a_write_whose_connection_is_cut_is_made_once(behind: PostgresDatabase, url: str) -> None:
+    cuts = iter([lambda: cut(url)])
+
+    def once() -> None:
+        next(cuts, lambda: None)()
+
+    assert behind.write(_add("a", once)) == "a"
+    assert _keys(behind) == ["a"]
+
+
+def test_a_write_whose_commit_does_not_arrive_is_made_once(
+    behind: PostgresDatabase, proxy: Proxy
+) -> None:
+    cuts = iter([proxy.cut])
+
+    def once() -> None:
+        next(cuts, lambda: None)()
+
+    assert behind.write(_add("a", once)) == "a"
+    assert _keys(behind) == ["a"]
+
+
+def test_a_write_whose_commit_is_not_answered_is_made_once(
+    behind: PostgresDatabase, proxy: Proxy, url: str
+) -> None:
+    tries: list[int] = []
+
+    def once() -> None:
+        tries.append(1)
+        proxy.withhold_answers()
+
+    written = behind.submit(_add("a", once))
+    with closing(PostgresDatabase(url)) as other:
+        until(lambda: _keys(other) == ["a"])
+    proxy.cut()
+
+    assert written.result() == "a"
+    assert len(tries) == 1
+
+
+def test_a_read_whose_connection_is_cut_is_answered(behind: PostgresDatabase, url: str) -> None:
+    behind.write(_add("a"))
+    assert _keys(behind) == ["a"]
+
+    cut(url)
+
+    assert _keys(behind) == ["a"]
+
+
+def test_a_read_that_is_not_answered_ends(behind: PostgresDatabase, proxy: Proxy) -> None:
+    behind.write(_add("a"))
+    proxy.withhold_answers()
+
+    start = time.monotonic()
+    with pytest.raises(UnavailableError) as refused:
+        _keys(behind)
+
+    assert refused.value.reason == "STORAGE_UNAVAILABLE"
+    assert time.monotonic() - start < 30
+    proxy.cut()
+    assert _keys(behind) == ["a"]
+
+
+def test_one_that_is_stopped_in_the_middle_does_not_hold_up_the_others(url: str) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    tries: list[int] = []
+
+    def stop_first() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            inside.set()
+            go_on.wait(60)
+
+    with closing(PostgresDatabase(url)) as slow, closing(PostgresDatabase(url)) as other:
+        stopped = slow.submit(_add("slow", stop_first))
+        assert inside.wait(10)
+
+        assert other.write(_add("quick")) == "quick"
+        go_on.set()
+
+        # What it had done was taken back, and is done again.
+        assert stopped.result() == "slow"
+        assert _keys(other) == ["quick", "slow"]
+        assert len(tries) == 2
