@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.parts.postgres import Postgres, new_database
 from tests.places import memory
 from tests.rounds import LONG, Tally, check_kept, rounds, seed
 from tests.services.processes import ServerProcess
@@ -31,22 +32,29 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
 
 
 class Stage:
-    """A server process that can be killed, and clients that find the one after it."""
+    """Server processes that can be killed, and clients that find the one after it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, database: str | None, replicas: int) -> None:
         self._data = data
-        self.server = ServerProcess(data)
-        self.clients = [Client(number, self.server.address) for number in range(CLIENTS)]
+        self._database = database
+        self.servers = [self._serve(number) for number in range(replicas)]
+        self.clients = [
+            Client(number, self.servers[number % replicas].address) for number in range(CLIENTS)
+        ]
         for client in self.clients:
             client.proxy.__enter__()
         self.content = self.clients[0].registry.seal({"f": uuid.uuid4().bytes})
 
-    def kill(self) -> None:
-        """Kill the server, and start it again."""
-        self.server.kill()
-        self.server = ServerProcess(self._data)
-        for client in self.clients:
-            client.proxy.lead_to(self.server.address)
+    def kill(self, number: int) -> None:
+        """Kill a server, and start it again."""
+        self.servers[number].kill()
+        self.servers[number] = self._serve(number)
+        for client in self.clients[number :: len(self.servers)]:
+            client.proxy.lead_to(self.servers[number].address)
+
+    def _serve(self, number: int) -> ServerProcess:
+        log = self._data.with_name(f"{number}.log")
+        return ServerProcess(self._data, log=log, database=self._database)
 
     def play(self, asset: str, rng: random.Random, *, is_killed: bool) -> History:
         """Let all clients act at once, and disturb them."""
@@ -61,7 +69,7 @@ class Stage:
             ]
             if is_killed:
                 history.wait_for(rng.randint(20, CLIENTS * CALLS - 20))
-                self.kill()
+                self.kill(rng.randrange(len(self.servers)))
             for future in playing:
                 future.result()
         self.clients[0].read_alias(history, by_version=False)
@@ -77,31 +85,49 @@ class Stage:
 
 
 @contextmanager
-def stage(data: Path) -> Iterator[Stage]:
+def stage(data: Path, database: str | None = None, replicas: int = 1) -> Iterator[Stage]:
     """Give a stage, and clear it away."""
-    made = Stage(data)
+    made = Stage(data, database, replicas)
     try:
         yield made
     finally:
         for client in made.clients:
             client.close()
-        made.server.kill()
+        for server in made.servers:
+            server.kill()
 
 
 @pytest.mark.rounds("linearizable")
 @pytest.mark.timeout(3600 if LONG else 300)
 def test_what_clients_see_at_once_has_an_order(checker: Checker, tally: Tally) -> None:
-    rng = random.Random(seed())
     with tempfile.TemporaryDirectory(dir=memory()) as folder:
         with stage(Path(folder) / "data") as played:
-            for number in range(rounds(30, 300)):
-                history = played.play(f"h{number}", rng, is_killed=number % 3 == 0)
-                verdict = checker.verdict(history.known)
-                tally.tried += 1
-                with tally.counting_faults():
-                    check_kept(not history.lost(), f"{history.lost()} of {history.known}")
-                    assert verdict == {"alias": "ok", "counter": "ok"}, history.known
+            _play(played, checker, tally, rounds(30, 300))
         check_sound(Path(folder) / "data")
+
+
+@pytest.mark.rounds("linearizable-replicas")
+@pytest.mark.timeout(3600 if LONG else 300)
+def test_what_clients_of_two_servers_see_at_once_has_an_order(
+    checker: Checker, tally: Tally, postgres_server: Postgres
+) -> None:
+    database = new_database(postgres_server.url())
+    with (
+        tempfile.TemporaryDirectory(dir=memory()) as folder,
+        stage(Path(folder) / "data", database, replicas=2) as played,
+    ):
+        _play(played, checker, tally, rounds(15, 100))
+
+
+def _play(played: Stage, checker: Checker, tally: Tally, histories: int) -> None:
+    rng = random.Random(seed())
+    for number in range(histories):
+        history = played.play(f"h{number}", rng, is_killed=number % 3 == 0)
+        verdict = checker.verdict(history.known)
+        tally.tried += 1
+        with tally.counting_faults():
+            check_kept(not history.lost(), f"{history.lost()} of {history.known}")
+            assert verdict == {"alias": "ok", "counter": "ok"}, history.known
 
 
 def test_the_checker_takes_a_history_that_has_an_order(checker: Checker) -> None:
