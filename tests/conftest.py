@@ -7,7 +7,10 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tests.parts.minio import minio
 from tests.parts.postgres import Postgres, new_database, postgres
+from tests.parts.s3 import S3Server
+from tests.parts.seaweed import seaweed
 from tests.rounds import Tally, tallying
 from tests.running import RunningServer, run_server
 
@@ -44,6 +47,20 @@ def make_database(request: pytest.FixtureRequest) -> Callable[[], str | None]:
 def database(make_database: Callable[[], str | None]) -> str | None:
     """A new database of a test alone, of each kind."""
     return make_database()
+
+
+@pytest.fixture(scope="session")
+def seaweed_server() -> Iterator[S3Server]:
+    """A SeaweedFS that tests share, each with a place of its own."""
+    with seaweed() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def minio_server() -> Iterator[S3Server]:
+    """A MinIO that tests share, each with a place of its own; for tests marked `minio`."""
+    with minio() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """What every blob store promises. An adapter's test is `class TestX(BlobStoreSpec)`."""
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,23 +13,29 @@ from modelkeep.errors import AbortedError, DataLossError
 from modelkeep_server.blobs import BLOCK, BlobStore, StagedBlob
 
 DATA = bytes(range(251)) * (2 * BLOCK // 251 + 1000)  # two blocks and a part of a third
+SIZE = len(DATA)
 FRESH = "0" * 32
 
 Restart = Callable[[], BlobStore]
 
 
-def content(store: BlobStore, key: str) -> bytes:
-    return b"".join(store.read(key, 0, len(DATA) + 1))
+def content(store: BlobStore, key: str, size: int = SIZE) -> bytes:
+    return b"".join(store.read(key, 0, size + 1))
 
 
-def staged_content(part: StagedBlob) -> bytes:
-    return b"".join(part.read())
+def staged_content(store: BlobStore, part: StagedBlob) -> bytes:
+    """Read a part; where it can't be read yet, as what it becomes."""
+    if part.is_readable:
+        return b"".join(part.read())
+    part.publish()
+    return content(store, part.key)
 
 
 class BlobStoreSpec:
-    """A subclass provides the fixtures `store` and `restart`.
+    """A subclass provides the fixtures `store`, `restart` and `lasting`.
 
-    `restart()` answers a store on the same bytes, as a new process would open it.
+    `restart()` answers a store on the same bytes, as a new process would open it. `lasting` are
+    bytes of which some are durable once they were flushed.
     """
 
     # Small blobs, many at once.
@@ -71,7 +79,7 @@ class BlobStoreSpec:
     def test_what_was_put_is_not_staged(self, store: BlobStore) -> None:
         store.put_many([b"a", b"b"])
 
-        assert store.staged_keys() == []
+        assert store.staged_keys(math.inf) == []
 
     # Reading.
 
@@ -120,7 +128,7 @@ class BlobStoreSpec:
     # Parts.
 
     def test_a_part_is_readable_once_it_is_published(self, store: BlobStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA)
         with pytest.raises(DataLossError):
             list(store.read(part.key, 0, 1))
@@ -128,70 +136,109 @@ class BlobStoreSpec:
         part.publish()
 
         assert content(store, part.key) == DATA
-        assert store.staged_keys() == []
+        assert store.staged_keys(math.inf) == []
 
     def test_an_empty_part_becomes_an_empty_blob(self, store: BlobStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
 
         part.publish()
 
         assert content(store, part.key) == b""
 
     def test_pieces_of_any_size_are_appended(self, store: BlobStore) -> None:
-        with closing(store.stage()) as part:
+        with closing(store.stage(SIZE)) as part:
             sizes = []
             for start, end in [(0, 1), (1, 1), (1, BLOCK), (BLOCK, len(DATA))]:
                 part.write(DATA[start:end])
                 sizes.append(part.size)
 
             assert sizes == [1, 1, BLOCK, len(DATA)]
-            assert staged_content(part) == DATA
+            assert staged_content(store, part) == DATA
+
+    def test_a_part_is_read_before_it_is_published_or_says_that_it_can_not(
+        self, store: BlobStore
+    ) -> None:
+        with closing(store.stage(SIZE)) as part:
+            part.write(DATA)
+
+            if part.is_readable:
+                assert b"".join(part.read()) == DATA
+            else:
+                with pytest.raises(ValueError, match="can't be read before"):
+                    list(part.read())
 
     def test_every_part_has_a_key_of_its_own(self, store: BlobStore) -> None:
-        with closing(store.stage()) as one, closing(store.stage()) as other:
+        with closing(store.stage(SIZE)) as one, closing(store.stage(SIZE)) as other:
             one.write(b"one")
             other.write(b"other")
 
             assert one.key != other.key
-            assert (staged_content(one), staged_content(other)) == (b"one", b"other")
+            assert (staged_content(store, one), staged_content(store, other)) == (b"one", b"other")
 
-    def test_a_part_goes_on_where_it_was_durable(self, store: BlobStore, restart: Restart) -> None:
-        part = store.stage()
-        part.write(DATA[: BLOCK + 7])
+    def test_a_part_goes_on_where_it_was_durable(
+        self, store: BlobStore, restart: Restart, lasting: bytes
+    ) -> None:
+        whole = lasting + DATA
+        part = store.stage(len(whole))
+        part.write(lasting)
         durable = part.flush()
-
-        later = restart()
-        resumed = later.stage(part.key)
-        assert resumed.size >= durable
-        resumed.truncate(durable)
-        assert staged_content(resumed) == DATA[: resumed.size]
-        resumed.write(DATA[resumed.size :])
-        resumed.publish()
-
-        assert content(later, part.key) == DATA
         part.close()
 
-    def test_a_part_published_before_its_row_came_is_a_part_again(
-        self, store: BlobStore, restart: Restart
-    ) -> None:
-        part = store.stage()
-        part.write(DATA)
-        part.publish()
-
         later = restart()
-        resumed = later.stage(part.key)
-        assert resumed.size == len(DATA)
-        assert staged_content(resumed) == DATA
+        resumed = later.stage(len(whole), part.key)
+        assert 0 < durable <= resumed.size
+        resumed.truncate(durable)
+        assert resumed.size == durable
+        resumed.write(whole[durable:])
         resumed.publish()
 
-        assert content(later, part.key) == DATA
+        assert content(later, part.key, len(whole)) == whole
+
+    def test_the_last_flush_leaves_all_or_nothing_to_send_again(
+        self, store: BlobStore, restart: Restart, lasting: bytes
+    ) -> None:
+        for data in (lasting, DATA[:1000]):
+            part = store.stage(len(data))
+            part.write(data)
+            durable = part.flush(last=True)
+            part.close()
+
+            assert durable in (0, len(data))
+            with closing(restart().stage(len(data), part.key)) as resumed:
+                assert resumed.size == durable
+
+    def test_a_part_published_before_its_row_came_is_a_part_again(
+        self, store: BlobStore, restart: Restart, lasting: bytes
+    ) -> None:
+        for data in (lasting, DATA[:1000], b""):
+            part = store.stage(len(data))
+            part.write(data)
+            part.publish()
+
+            later = restart()
+            resumed = later.stage(len(data), part.key)
+            resumed.truncate(len(data))
+            assert resumed.size == len(data)
+            resumed.publish()
+
+            assert content(later, part.key, len(data)) == data
+
+    def test_published_are_the_bytes_that_were_written_and_it_says_so(
+        self, store: BlobStore, lasting: bytes
+    ) -> None:
+        for data in (lasting, DATA[:1000], b""):
+            part = store.stage(len(data))
+            part.write(data)
+
+            assert part.publish()
+            assert content(store, part.key, len(data)) == data
 
     def test_a_part_of_which_nothing_is_left_is_empty(self, store: BlobStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA)
         part.discard()
 
-        resumed = store.stage(part.key)
+        resumed = store.stage(SIZE, part.key)
 
         assert resumed.size == 0
         resumed.write(b"anew")
@@ -199,7 +246,7 @@ class BlobStoreSpec:
         assert content(store, part.key) == b"anew"
 
     def test_flushing_answers_what_was_there_when_it_was_called(self, store: BlobStore) -> None:
-        with closing(store.stage()) as part:
+        with closing(store.stage(SIZE)) as part:
             assert part.flush() == 0
             part.write(DATA)
 
@@ -207,7 +254,7 @@ class BlobStoreSpec:
             assert part.flush() <= part.size
 
     def test_flushing_goes_along_with_writing(self, store: BlobStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         written = threading.Event()
         flushed: list[int] = []
 
@@ -227,7 +274,7 @@ class BlobStoreSpec:
         assert content(store, part.key) == DATA
 
     def test_a_truncated_part_goes_on_from_there(self, store: BlobStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA[: BLOCK + 1] + b"wrong")
 
         part.truncate(BLOCK + 1)
@@ -237,7 +284,7 @@ class BlobStoreSpec:
         assert content(store, part.key) == DATA
 
     def test_what_was_truncated_is_gone(self, store: BlobStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA)
 
         part.truncate(BLOCK)
@@ -246,27 +293,27 @@ class BlobStoreSpec:
         assert content(store, part.key) == DATA[:BLOCK]
 
     def test_a_part_is_never_made_longer_by_truncating(self, store: BlobStore) -> None:
-        with closing(store.stage()) as part:
+        with closing(store.stage(SIZE)) as part:
             part.write(b"short")
 
             with pytest.raises(ValueError, match="fewer than 6"):
                 part.truncate(6)
-            assert staged_content(part) == b"short"
+            assert staged_content(store, part) == b"short"
 
-    def test_a_discarded_part_leaves_nothing(self, store: BlobStore) -> None:
-        part = store.stage()
-        part.write(DATA)
+    def test_a_discarded_part_leaves_nothing(self, store: BlobStore, lasting: bytes) -> None:
+        part = store.stage(SIZE)
+        part.write(lasting)
         part.flush()
 
         part.discard()
 
-        assert store.staged_keys() == []
+        assert store.staged_keys(math.inf) == []
         with pytest.raises(DataLossError):
             list(store.read(part.key, 0, 1))
 
     @pytest.mark.parametrize("end", ["publish", "discard", "close"])
     def test_a_part_that_is_over_takes_nothing_more(self, store: BlobStore, end: str) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(b"before")
         getattr(part, end)()
 
@@ -276,16 +323,17 @@ class BlobStoreSpec:
         part.close()
         part.discard()
 
-        assert (store.staged_keys() == [part.key]) is (end == "close")
+        if end != "close":
+            assert store.staged_keys(math.inf) == []
         if end == "publish":
             assert content(store, part.key) == b"before"
 
     # Who has a part.
 
     def test_a_part_taken_over_can_be_changed_by_its_new_owner_only(self, store: BlobStore) -> None:
-        slow = store.stage()
+        slow = store.stage(SIZE)
         slow.write(b"right")
-        quick = store.stage(slow.key)
+        quick = store.stage(SIZE, slow.key)
 
         for change in (
             lambda: slow.write(b"wrong"),
@@ -298,7 +346,7 @@ class BlobStoreSpec:
             assert refused.value.reason == "UPLOAD_LEASE_LOST"
         slow.discard()
         slow.close()
-        quick.write(b" on")
+        quick.write(b"right on"[quick.size :])
         quick.publish()
 
         assert content(store, quick.key) == b"right on"
@@ -306,8 +354,8 @@ class BlobStoreSpec:
     def test_one_who_wakes_after_the_blob_was_published_leaves_it_alone(
         self, store: BlobStore
     ) -> None:
-        slow = store.stage()
-        quick = store.stage(slow.key)
+        slow = store.stage(SIZE)
+        quick = store.stage(SIZE, slow.key)
         quick.write(DATA)
         quick.publish()
 
@@ -318,12 +366,12 @@ class BlobStoreSpec:
         assert content(store, quick.key) == DATA
 
     def test_of_many_who_take_a_part_at_once_one_has_it(self, store: BlobStore) -> None:
-        first = store.stage()
+        first = store.stage(SIZE)
         first.close()
 
         def take(_: int) -> StagedBlob | None:
             try:
-                return store.stage(first.key)
+                return store.stage(SIZE, first.key)
             except AbortedError:
                 return None
 
@@ -343,36 +391,52 @@ class BlobStoreSpec:
         assert len(owners) == 1
         assert content(store, first.key) == b"mine"
 
-    def test_parts_that_nobody_writes_are_listed(self, store: BlobStore, restart: Restart) -> None:
-        left, open_still = store.stage(), store.stage()
-        left.flush()
+    def test_parts_that_nobody_writes_are_listed(
+        self, store: BlobStore, restart: Restart, lasting: bytes
+    ) -> None:
+        left, open_still = store.stage(SIZE), store.stage(SIZE)
+        for part in (left, open_still):
+            part.write(lasting)
+            part.flush()
         left.close()
 
-        assert store.staged_keys() == [left.key]
-        open_still.flush()
-        assert sorted(restart().staged_keys()) == sorted([left.key, open_still.key])
+        assert store.staged_keys(math.inf) == [left.key]
+        assert sorted(restart().staged_keys(math.inf)) == sorted([left.key, open_still.key])
         open_still.close()
 
-    def test_a_part_can_be_removed(self, store: BlobStore) -> None:
-        part = store.stage()
-        part.write(DATA)
+    def test_parts_that_changed_since_are_not_listed(
+        self, store: BlobStore, lasting: bytes
+    ) -> None:
+        with closing(store.stage(SIZE)) as part:
+            part.write(lasting)
+            part.flush()
+
+        # A store's clock need not be ours, nor finer than a second.
+        assert store.staged_keys(time.time() - 60) == []
+        assert store.staged_keys(time.time() + 60) == [part.key]
+
+    def test_a_part_can_be_removed(self, store: BlobStore, lasting: bytes) -> None:
+        part = store.stage(SIZE)
+        part.write(lasting)
+        part.flush()
         part.close()
 
         store.remove_staged(part.key)
         store.remove_staged(part.key)
 
-        assert store.staged_keys() == []
-        with closing(store.stage(part.key)) as again:
+        assert store.staged_keys(math.inf) == []
+        with closing(store.stage(SIZE, part.key)) as again:
             assert again.size == 0
 
-    def test_a_part_being_written_is_not_removed(self, store: BlobStore) -> None:
-        part = store.stage()
-        part.write(DATA)
+    def test_a_part_being_written_is_not_removed(self, store: BlobStore, lasting: bytes) -> None:
+        part = store.stage(len(lasting))
+        part.write(lasting)
+        part.flush()
 
         store.remove_staged(part.key)
         part.publish()
 
-        assert content(store, part.key) == DATA
+        assert content(store, part.key, len(lasting)) == lasting
 
     def test_removing_parts_never_touches_a_blob(self, store: BlobStore) -> None:
         [key] = store.put_many([DATA])
@@ -380,3 +444,28 @@ class BlobStoreSpec:
         store.remove_staged(key)
 
         assert content(store, key) == DATA
+
+    # Removing.
+
+    def test_a_blob_can_be_removed_and_others_stay(self, store: BlobStore) -> None:
+        gone, other = store.put_many([DATA, DATA])
+        part = store.stage(SIZE)
+        part.publish()
+
+        for key in (gone, gone, part.key, FRESH):
+            store.remove(key)
+
+        for key in (gone, part.key):
+            with pytest.raises(DataLossError):
+                list(store.read(key, 0, 1))
+        assert content(store, other) == DATA
+
+    def test_removing_a_blob_never_touches_a_part(self, store: BlobStore, lasting: bytes) -> None:
+        part = store.stage(len(lasting))
+        part.write(lasting)
+        part.flush()
+
+        store.remove(part.key)
+        part.publish()
+
+        assert content(store, part.key, len(lasting)) == lasting

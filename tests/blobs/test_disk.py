@@ -1,6 +1,7 @@
 """A disk that is full refuses, one that fails ends all writing; neither loses what is there."""
 
 import errno
+import math
 import os
 import threading
 import time
@@ -76,7 +77,7 @@ class TestAFullDisk:
                 raise OSError(code, os.strerror(code))
             return real(fd, data[: room.pop(0)], offset)
 
-        part = store.stage()
+        part = store.stage(1)
         part.write(DATA[:BLOCK])
         with monkeypatch.context() as full:
             full.setattr(os, "pwrite", fills_up)
@@ -88,7 +89,7 @@ class TestAFullDisk:
         assert part.size == BLOCK
         assert b"".join(part.read()) == DATA[:BLOCK]
         part.close()
-        with closing(store.stage(part.key)) as resumed:
+        with closing(store.stage(1, part.key)) as resumed:
             assert resumed.size == BLOCK
             resumed.write(DATA[BLOCK:])
             resumed.publish()
@@ -101,7 +102,7 @@ class TestAFullDisk:
         real = os.pwrite
         monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, data[:70_001], at))
 
-        part = store.stage()
+        part = store.stage(1)
         part.write(DATA)
         part.publish()
 
@@ -145,13 +146,13 @@ class TestAFullDisk:
     def test_a_part_that_could_not_be_opened_is_left_as_it_was(
         self, store: LocalStore, fault: Fault
     ) -> None:
-        part = store.stage()
+        part = store.stage(1)
         part.close()
         fault("open", errno.ENOSPC)
 
-        assert refusal(store.stage).reason == "STORAGE_FULL"
-        assert refusal(lambda: store.stage(part.key)).reason == "STORAGE_FULL"
-        assert store.staged_keys() == [part.key]
+        assert refusal(lambda: store.stage(1)).reason == "STORAGE_FULL"
+        assert refusal(lambda: store.stage(1, part.key)).reason == "STORAGE_FULL"
+        assert store.staged_keys(math.inf) == [part.key]
 
 
 class TestADiskThatFails:
@@ -160,7 +161,7 @@ class TestADiskThatFails:
     @pytest.fixture(params=["put", "publish", "put folder", "publish folder", "flush", "entry"])
     def failed(self, request: pytest.FixtureRequest, store: LocalStore, fault: Fault) -> None:
         """Let an fsync fail, each one there is in its turn."""
-        part = store.stage()
+        part = store.stage(1)
         part.write(b"x")
         acts: dict[str, tuple[Callable[[], object], str, int]] = {
             "put": (lambda: store.put_many([b"x"]), "fsync", 0),
@@ -188,7 +189,8 @@ class TestADiskThatFails:
 
         for write in (
             lambda: store.put_many([b"y"]),
-            store.stage,
+            lambda: store.stage(1),
+            lambda: store.remove(FRESH),
             lambda: store.remove_staged(FRESH),
         ):
             assert refusal(write).reason == "STORAGE_FAILED"
@@ -224,7 +226,7 @@ class TestADiskThatFails:
             syncing.set()
             assert go_on.wait(10)
 
-        part = store.stage()
+        part = store.stage(1)
         part.flush()
         monkeypatch.setattr(os, "fdatasync", fdatasync)
         fault("fsync", errno.EIO)
@@ -238,7 +240,7 @@ class TestADiskThatFails:
 
     def test_a_part_begun_before_takes_nothing_more(self, store: LocalStore, fault: Fault) -> None:
         [key] = store.put_many([b"safe"])
-        part = store.stage()
+        part = store.stage(1)
         part.write(b"x")
         fault("fsync", errno.EIO)
         refusal(lambda: store.put_many([b"y"]))
@@ -276,7 +278,7 @@ class TestADiskThatFails:
             assert fail.wait(10)
             raise OSError(errno.EIO, "the kernel tells this to one fsync only")
 
-        part = store.stage()
+        part = store.stage(1)
         part.write(DATA)
         monkeypatch.setattr(os, "fdatasync", fdatasync)
         with ThreadPoolExecutor(2) as threads:
@@ -303,7 +305,7 @@ class TestADiskThatFails:
             assert go_on.wait(10)
             real(fd)
 
-        part = store.stage()
+        part = store.stage(1)
         part.write(DATA)
         monkeypatch.setattr(os, "fdatasync", fdatasync)
         with ThreadPoolExecutor(2) as threads:
@@ -326,7 +328,7 @@ class TestADiskThatFails:
             flushing.set()
             assert go_on.wait(10)
 
-        part = store.stage()
+        part = store.stage(1)
         part.write(DATA[:BLOCK])
         monkeypatch.setattr(os, "fdatasync", fdatasync)
         with ThreadPoolExecutor(1) as threads, closing(part):
@@ -342,7 +344,7 @@ class TestADiskThatFails:
         self, store: LocalStore, fault: Fault
     ) -> None:
         [key] = store.put_many([DATA])
-        part = store.stage()
+        part = store.stage(1)
         part.write(DATA)
         fault("pread", errno.EIO, after=1)
 
@@ -395,14 +397,14 @@ def test_no_descriptor_stays_open(store: LocalStore, fault: Fault) -> None:
     [key] = store.put_many([DATA])
     list(store.read(key, 0, len(DATA)))
     next(store.read(key, 0, len(DATA)))
-    published, discarded, closed, lost = (store.stage() for _ in range(4))
+    published, discarded, closed, lost = (store.stage(1) for _ in range(4))
     published.publish()
     discarded.discard()
     closed.close()
-    store.stage(lost.key).close()
+    store.stage(1, lost.key).close()
     lost.close()
     fault("pwrite", errno.EIO)
-    failed = store.stage()
+    failed = store.stage(1)
     refusal(lambda: failed.write(b"x"))
     refusal(failed.discard)
 

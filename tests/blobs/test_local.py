@@ -1,5 +1,6 @@
 """Blobs on a local disk: the port's contract, what lies where, and what is durable when."""
 
+import math
 import os
 import stat
 import threading
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.blobs.spec import DATA, BlobStoreSpec, content
+from tests.blobs.spec import DATA, SIZE, BlobStoreSpec, content
 
 from modelkeep.errors import AbortedError
 from modelkeep_server.blobs import LocalStore
@@ -51,6 +52,10 @@ def mode(path: Path) -> int:
 class TestLocalStore(BlobStoreSpec):
     """The contract of the port."""
 
+    @pytest.fixture
+    def lasting(self) -> bytes:
+        return DATA[:12_345]
+
 
 class TestLayout:
     """What lies where, and who may read it."""
@@ -58,22 +63,22 @@ class TestLayout:
     def test_blobs_lie_by_the_first_two_digits_of_their_keys(
         self, store: LocalStore, tmp_path: Path
     ) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.publish()
         keys = [*store.put_many([b"a", b"b"]), part.key]
 
         assert files(tmp_path) == sorted(Path("blobs", key[:2], key) for key in keys)
 
     def test_parts_lie_in_staging(self, store: LocalStore, tmp_path: Path) -> None:
-        with closing(store.stage()) as part:
+        with closing(store.stage(SIZE)) as part:
             assert files(tmp_path) == [Path("staging", part.key)]
 
     def test_all_that_is_put_at_once_lies_in_one_folder(self, store: LocalStore) -> None:
         assert len({key[:2] for key in store.put_many([b"x"] * 100)}) == 1
 
     def test_nobody_else_may_look(self, store: LocalStore, tmp_path: Path) -> None:
-        with closing(store.stage()) as part:
-            published = store.stage()
+        with closing(store.stage(SIZE)) as part:
+            published = store.stage(SIZE)
             published.publish()
             [put] = store.put_many([b"x"])
 
@@ -109,7 +114,7 @@ class TestDurability:
     def test_published_is_the_file_then_its_place_then_the_folder(
         self, store: LocalStore, steps: list[str]
     ) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA)
         part.publish()
 
@@ -128,7 +133,7 @@ class TestDurability:
     def test_the_first_flush_keeps_the_part_findable(
         self, store: LocalStore, steps: list[str]
     ) -> None:
-        with closing(store.stage()) as part:
+        with closing(store.stage(SIZE)) as part:
             part.write(DATA)
             part.flush()
             part.flush()
@@ -148,12 +153,12 @@ class TestDurability:
         assert synced == [str(tmp_path / "blobs"), str(tmp_path)]
 
     def test_a_part_goes_on_to_the_byte(self, store: LocalStore) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA[:12_345])
         assert part.flush() == 12_345
         part.close()
 
-        with closing(store.stage(part.key)) as resumed:
+        with closing(store.stage(SIZE, part.key)) as resumed:
             assert resumed.size == 12_345
 
     def test_a_crash_in_the_middle_of_publishing_leaves_a_part(
@@ -166,7 +171,7 @@ class TestDurability:
         def crash(*_: object) -> None:
             raise KeyboardInterrupt
 
-        part = store.stage()
+        part = store.stage(SIZE)
         part.write(DATA)
         with monkeypatch.context() as crashing:
             crashing.setattr(os, "rename", crash)
@@ -175,8 +180,8 @@ class TestDurability:
         part.close()
 
         later = restart()
-        assert later.staged_keys() == [part.key]
-        resumed = later.stage(part.key)
+        assert later.staged_keys(math.inf) == [part.key]
+        resumed = later.stage(SIZE, part.key)
         assert mode(tmp_path / "staging" / part.key) == 0o600
         resumed.publish()
         assert content(later, part.key) == DATA
@@ -203,11 +208,11 @@ class TestWriters:
     def test_who_takes_a_part_waits_until_the_write_before_is_over(
         self, store: LocalStore, slow: Slow
     ) -> None:
-        part = store.stage()
+        part = store.stage(SIZE)
         with ThreadPoolExecutor(3) as threads:
             write = threads.submit(part.write, b"whole")
             assert slow.writing.wait(10)
-            takers = [threads.submit(store.stage, part.key) for _ in range(2)]
+            takers = [threads.submit(store.stage, SIZE, part.key) for _ in range(2)]
             _, waiting = wait(takers, 0.2)
             assert len(waiting) == 2
             slow.go_on.set()
@@ -231,9 +236,9 @@ class TestWriters:
             put = threads.submit(store.put_many, [b"whole"])
             assert slow.writing.wait(10)
             [staged] = files(tmp_path)
-            assert store.staged_keys() == []
+            assert store.staged_keys(math.inf) == []
             store.remove_staged(staged.name)
             slow.go_on.set()
 
             assert content(store, put.result()[0]) == b"whole"
-        assert store.staged_keys() == []
+        assert store.staged_keys(math.inf) == []

@@ -41,11 +41,21 @@ def _durable(records: Records) -> int:
     ],
     ids=["keep", "renew", "drop"],
 )
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda part: lambda tx: staging.take(tx, part, 1),
+        lambda part: lambda tx: staging.begin_anew(tx, part, "other key", 90, 1),
+    ],
+    ids=["go on", "begin anew"],
+)
 def test_who_lost_the_lease_changes_nothing(
-    records: Records, late: Callable[[Part], Callable[[Session], bool]]
+    records: Records,
+    take: Callable[[Part], Callable[[Session], Part]],
+    late: Callable[[Part], Callable[[Session], bool]],
 ) -> None:
     first = _part(records)
-    second = records.bookkeep(lambda tx: staging.take(tx, first, 100, 10, 1))
+    second = records.bookkeep(take(first))
 
     assert not records.bookkeep(late(first))
     assert staging.find(records.read(), SCOPE, WHO, DIGEST) == second

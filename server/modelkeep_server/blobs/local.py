@@ -3,7 +3,8 @@
 * The layout is that of `local_files.py`.
 * Publishing is: file durable, renamed into place, folder durable. So a file under `blobs/` is
   whole, whenever the power fails.
-* One process uses a folder at a time; that is what makes taking a part over safe.
+* Several processes of one machine may use a folder: a part that one of them writes is not taken
+  over by another before that one lets go of it or ends.
 """
 
 import os
@@ -15,7 +16,8 @@ from pathlib import Path
 
 from modelkeep_server.blobs.disk import Disk, write_all
 from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
-from modelkeep_server.blobs.local_staged import LocalStagedBlob, Writers
+from modelkeep_server.blobs.local_staged import LocalStagedBlob, remove_unless_locked
+from modelkeep_server.blobs.writers import Writers
 from modelkeep_server.values.start import StartError
 
 # So many fsyncs at once share the file system's commits; more gained nothing (ext4).
@@ -60,7 +62,7 @@ class LocalStore:
                 raise
         return keys
 
-    def stage(self, key: str | None = None) -> LocalStagedBlob:
+    def stage(self, size: int, key: str | None = None) -> LocalStagedBlob:
         """Begin a part, or with a `key` go on with one, taking it from whoever had it."""
         key = key or secrets.token_hex(16)
         return LocalStagedBlob(
@@ -71,15 +73,26 @@ class LocalStore:
         """Yield published bytes by blocks, ending early where the blob does."""
         return self._files.read(key, offset, length)
 
-    def staged_keys(self) -> list[str]:
-        """List the parts that nobody is writing."""
-        return self._writers.free(os.listdir(self._staging))
+    def staged_keys(self, before: float) -> list[str]:
+        """List the parts that nobody here is writing, last changed before a Unix time."""
+        old = []
+        with os.scandir(self._staging) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        old.append(entry.name)
+        return self._writers.free(old)
 
     def remove_staged(self, key: str) -> None:
         """Drop a part, unless somebody is writing it. Published bytes stay."""
         with self._disk.writing(), self._writers.unless_busy(key) as free:
             if free:
-                self._staged_path(key).unlink(missing_ok=True)
+                remove_unless_locked(self._staged_path(key))
+
+    def remove(self, key: str) -> None:
+        """Drop published bytes, whose row is gone; none need be there."""
+        with self._disk.writing():
+            self._path(key).unlink(missing_ok=True)
 
     def _check_folders(self) -> None:
         for gone in self._files.missing_places():

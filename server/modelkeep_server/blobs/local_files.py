@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from modelkeep_server.blobs.disk import read_blocks, unreadable
@@ -63,8 +64,17 @@ class LocalFiles:
         }
 
     def staged(self) -> dict[str, int]:
-        """Tell the parts: keys and sizes."""
+        """Tell the parts that can be listed: keys and sizes."""
         return {name: info.st_size for name, info in _entries(self.staging) if _is_file(name, info)}
+
+    def staged_size(self, key: str) -> int | None:
+        """Tell how many bytes of a part are there, published or not."""
+        for path in (self.staged_path(key), self.path(key)):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                info = path.lstat()
+                if _is_file(key, info):
+                    return info.st_size
+        return None
 
     def strangers(self) -> Iterator[str]:
         """Yield what is no part of the layout: paths in the folder."""

@@ -1,21 +1,27 @@
-"""A part on a local disk, and who writes it."""
+"""A part on a local disk.
 
+Whoever has it open holds a lock on its file, so that no other process takes it meanwhile; the
+kernel lets go of it when the process ends.
+"""
+
+import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelkeep.errors import AbortedError
 from modelkeep_server.blobs.disk import Disk, read_blocks, write_all
+from modelkeep_server.blobs.writers import Writers, lost
 
 
 class LocalStagedBlob:
     """A part, in a file of its own."""
 
-    def __init__(
-        self, key: str, path: Path, published: Path, disk: Disk, writers: "Writers"
-    ) -> None:
+    is_readable = True
+
+    def __init__(self, key: str, path: Path, published: Path, disk: Disk, writers: Writers) -> None:
         """Open the part, new or as it was left; what was published is taken back."""
         self.key = key
         self.size = 0
@@ -37,6 +43,8 @@ class LocalStagedBlob:
         """Change nothing any more: the part is someone else's from now on."""
         with self._changing:
             self._lost = True
+            if self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def read(self) -> Iterator[bytes]:
         """Yield what is there, by blocks."""
@@ -52,7 +60,7 @@ class LocalStagedBlob:
                 raise
             self.size += len(data)
 
-    def flush(self) -> int:
+    def flush(self, *, last: bool = False) -> int:
         """Make durable what was written when this was called, and answer how much that is."""
         with self._syncing:
             with self._writable() as fd:
@@ -71,7 +79,7 @@ class LocalStagedBlob:
             os.ftruncate(fd, size)
             self.size = size
 
-    def publish(self) -> None:
+    def publish(self) -> bool:
         """Make the bytes readable under the key, durable on return."""
         with self._syncing, self._writable() as fd:
             os.fchmod(fd, 0o400)
@@ -79,6 +87,7 @@ class LocalStagedBlob:
             os.rename(self._path, self._published)
             self._disk.sync_folder(self._published.parent)
         self.close()
+        return True
 
     def discard(self) -> None:
         """Drop the part. One that was taken over stays with who has it now."""
@@ -92,9 +101,7 @@ class LocalStagedBlob:
     def close(self) -> None:
         """Leave the part as it is, to be staged again. May be called again."""
         with self._syncing, self._changing:
-            fd, self._fd = self._fd, -1
-            if fd >= 0:
-                os.close(fd)
+            self._let_go()
         self._writers.leave(self)
 
     def _open(self) -> None:
@@ -102,70 +109,79 @@ class LocalStagedBlob:
         with self._changing, self._disk.writing():
             self._writers.take(self)
             try:
-                with suppress(FileNotFoundError):
-                    os.rename(self._published, self._path)
-                with suppress(FileNotFoundError):
-                    self._path.chmod(0o600)
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+                self._fd = self._locked()
             except BaseException:
                 self._writers.leave(self)
                 raise
             self.size = os.fstat(self._fd).st_size
 
+    def _locked(self) -> int:
+        """Open the file, which nobody else may have open, and put it where parts are."""
+        while True:
+            path, fd = self._opened()
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever had it locked until now may have moved it, or dropped it.
+                if _is_at(fd, path):
+                    if path != self._path:
+                        os.rename(path, self._path)
+                    return fd
+            except BlockingIOError as held:
+                os.close(fd)
+                raise _held() from held
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def _opened(self) -> tuple[Path, int]:
+        with suppress(FileNotFoundError):
+            self._published.chmod(0o600)
+            return self._published, os.open(self._published, os.O_RDWR)
+        with suppress(FileNotFoundError):
+            self._path.chmod(0o600)
+        return self._path, os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def _let_go(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
     @contextmanager
     def _writable(self) -> Iterator[int]:
         with self._changing, self._disk.writing():
             if self._lost:
-                raise AbortedError("UPLOAD_LEASE_LOST", "another upload went on with this part")
+                raise lost()
             if self._fd < 0:
                 raise ValueError(f"{self.key} is closed")
             yield self._fd
 
 
-class Writers:
-    """Who writes which part: the last who took it."""
+def remove_unless_locked(path: Path) -> None:
+    """Drop a part's file, unless another process is writing it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(fd)
 
-    def __init__(self) -> None:
-        """Start with nobody."""
-        self._lock = threading.Lock()
-        self._parts: dict[str, LocalStagedBlob] = {}
-        self._put: set[str] = set()
 
-    def take(self, part: LocalStagedBlob) -> None:
-        """Make this the writer, once the one before has stopped."""
-        with self._lock:
-            earlier = self._parts.get(part.key)
-            self._parts[part.key] = part
-        if earlier is not None:
-            earlier.lose()
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
-    def leave(self, part: LocalStagedBlob) -> None:
-        """Take note that this one writes no more."""
-        with self._lock:
-            if self._parts.get(part.key) is part:
-                del self._parts[part.key]
 
-    @contextmanager
-    def putting(self, keys: Sequence[str]) -> Iterator[None]:
-        """Mark files that are no parts, while they are written."""
-        with self._lock:
-            self._put.update(keys)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._put.difference_update(keys)
-
-    def free(self, keys: Sequence[str]) -> list[str]:
-        """Tell which of these nobody writes."""
-        with self._lock:
-            return [key for key in keys if not self._is_busy(key)]
-
-    @contextmanager
-    def unless_busy(self, key: str) -> Iterator[bool]:
-        """Tell whether nobody writes this, and let nobody begin meanwhile."""
-        with self._lock:
-            yield not self._is_busy(key)
-
-    def _is_busy(self, key: str) -> bool:
-        return key in self._parts or key in self._put
+def _held() -> AbortedError:
+    return AbortedError(
+        "UPLOAD_IN_PROGRESS",
+        "another process of this server is writing this part; try again",
+        retry_after_seconds=1,
+    )

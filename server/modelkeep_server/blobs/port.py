@@ -4,6 +4,8 @@
 * Published bytes never change. What publishes a blob to people is the row in the records that
   names its key, so bytes that have no row were published to nobody.
 * What is staged outlives a crash as far as `StagedBlob.flush` answered, and no further.
+* Several processes may use one store. Who writes a part is settled in the records, by a lease; a
+  store sees to it that one whose lease was taken over changes nothing of what others publish.
 * The store knows no digests: `checked.py` stands between it and every reader.
 """
 
@@ -31,23 +33,32 @@ class StagedBlob(Protocol):
     def size(self) -> int:
         """How many bytes are there now; not all of them need be durable."""
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether `read` works before `publish`; where not, go on hashing after it."""
+
     def read(self) -> Iterator[bytes]:
         """Yield what is there, by blocks. Raises `DataLossError` where it can't be read."""
 
     def write(self, data: bytes) -> None:
         """Append all of `data`, or nothing where it raises."""
 
-    def flush(self) -> int:
+    def flush(self, *, last: bool = False) -> int:
         """Make durable what was written when this was called, and answer how much that is.
 
-        Writing goes on meanwhile. A store that keeps whole parts may answer less.
+        Writing goes on meanwhile, unless this is the `last`. A store that keeps whole pieces may
+        answer less.
         """
 
     def truncate(self, size: int) -> None:
-        """Drop what lies behind `size`. A store that keeps whole parts may drop more."""
+        """Drop what lies behind `size`. A store that keeps whole pieces may drop more."""
 
-    def publish(self) -> None:
-        """Make the bytes readable under the key, durable on return."""
+    def publish(self) -> bool:
+        """Make the bytes readable under the key, durable on return.
+
+        Answers whether they are certainly those that were written here. Where not, they may be
+        those of one whose lease ran out: read them back.
+        """
 
     def discard(self) -> None:
         """Drop the part. One that was taken over stays with who has it now."""
@@ -78,7 +89,10 @@ class BlobFiles(BlobReader, Protocol):
         """Tell the blobs of a shard: keys and sizes."""
 
     def staged(self) -> dict[str, int]:
-        """Tell the parts: keys and sizes."""
+        """Tell the parts that can be listed: keys and sizes."""
+
+    def staged_size(self, key: str) -> int | None:
+        """Tell how many bytes of a part are there, published or not."""
 
     def strangers(self) -> Iterator[str]:
         """Yield the paths of what no store of this kind has made."""
@@ -95,23 +109,32 @@ class BlobStore(BlobReader, Protocol):
 
     Every adapter passes `tests/blobs/spec.py`, the full statement of this contract. Methods
     are safe to call from many threads. Every write raises `ResourceExhaustedError`
-    `STORAGE_FULL` where there is no room, and `UnavailableError` `STORAGE_FAILED` where
-    nothing written can be trusted any more.
+    `STORAGE_FULL` where there is no room, and `UnavailableError`: `STORAGE_FAILED` where
+    nothing written can be trusted any more, `STORAGE_UNAVAILABLE` where the store does not
+    answer, as reads do.
     """
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
 
-    def stage(self, key: str | None = None) -> StagedBlob:
-        """Begin a part, or with a `key` go on with one, taking it from whoever had it.
+    def stage(self, size: int, key: str | None = None) -> StagedBlob:
+        """Begin a part of what will be `size` bytes, or with a `key` go on with one.
 
-        Only for keys that no row names as a blob. A part that was published before its row
-        could be written is a part again; one of which nothing is left is empty. After a crash
-        only what `flush` had answered can be relied on: truncate to that.
+        It is taken from whoever had it; raises `AbortedError` `UPLOAD_IN_PROGRESS` where that
+        is another process that can't be stopped. Only for keys that no row names as a blob. A
+        part that was published before its row could be written is a part again; one of which
+        nothing is left is empty. After a crash only what `flush` had answered can be relied on:
+        truncate to that.
         """
 
-    def staged_keys(self) -> list[str]:
-        """List the parts that nobody is writing."""
+    def staged_keys(self, before: float) -> list[str]:
+        """List the parts that nobody here is writing, last changed before a Unix time.
+
+        A store need not know of all.
+        """
 
     def remove_staged(self, key: str) -> None:
         """Drop a part, unless somebody is writing it. Published bytes stay."""
+
+    def remove(self, key: str) -> None:
+        """Drop published bytes, whose row is gone; none need be there."""

@@ -34,7 +34,7 @@ def store(records: Records, blob_store: BlobStore, pack: pb.BlobPack) -> list[pb
     if stored or others:
         superfluous = records.bookkeep(lambda tx: _publish(tx, pack.parent, stored, others))
         for key in superfluous:
-            blob_store.stage(key).discard()
+            blob_store.remove(key)
     return [
         pb.BlobProgress(digest=digest, durable_size=len(data), complete=True)
         for digest, data in content.items()

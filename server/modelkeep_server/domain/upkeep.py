@@ -1,7 +1,10 @@
 """What the server does by itself: at its start, and again and again."""
 
+import math
+from contextlib import suppress
 from functools import partial
 
+from modelkeep.errors import AbortedError
 from modelkeep_server.blobs import BlobStore
 from modelkeep_server.records import kept_answers, sealing, staging
 from modelkeep_server.records.clock import now_us
@@ -25,10 +28,7 @@ def begin(records: Records, store: BlobStore) -> None:
         sealing.free_all(session)
 
     records.bookkeep(free)
-    known = staging.keys(records.read())
-    for key in store.staged_keys():
-        if key not in known:
-            store.remove_staged(key)
+    _drop_strays(records, store, math.inf)
 
 
 def sweep(records: Records, store: BlobStore) -> None:
@@ -38,4 +38,15 @@ def sweep(records: Records, store: BlobStore) -> None:
     for part in staging.old(records.read(), now - PART_KEPT_US, now):
         if records.bookkeep(partial(staging.drop, part=part)):
             # Also what was published but never had its row.
-            store.stage(part.key).discard()
+            with suppress(AbortedError):
+                store.stage(part.size, part.key).discard()
+    _drop_strays(records, store, (now - PART_KEPT_US) / 1e6)
+
+
+def _drop_strays(records: Records, store: BlobStore, before: float) -> None:
+    """Drop the parts that no upload knows, last changed before a Unix time."""
+    found = store.staged_keys(before)
+    known = staging.keys(records.read())
+    for key in found:
+        if key not in known:
+            store.remove_staged(key)

@@ -2,7 +2,10 @@
 
 * A part belongs to a principal, a parent and a digest; one stream at a time may write it, and
   one that is silent for ten seconds may be taken over.
-* What was answered as durable survives a crash; a resumed part is hashed anew.
+* What was answered as durable survives a crash; a resumed part is hashed anew, before more of it
+  comes or, in a store where it can't be read before that, when it is published.
+* One that begins at 0 has a key that nobody knew before, so none whose lease ran out has a hand
+  in it. Bytes that others may have had a hand in are hashed as they lie in the store.
 * Bytes durable, then the row, then the answer.
 """
 
@@ -11,8 +14,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import NoReturn
 
-from modelkeep.errors import AbortedError, Error, InvalidArgumentError
+from modelkeep.errors import (
+    AbortedError,
+    DataLossError,
+    Error,
+    InvalidArgumentError,
+    UnavailableError,
+)
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, Checksums, StagedBlob
 from modelkeep_server.domain.possession import check_parent
@@ -55,6 +66,7 @@ class Upload:
         self._checksums = Checksums()
         self._part: Part | None = None
         self._staged: StagedBlob | None = None
+        self._is_hashed = True
         self._durable = header.offset
         self._flush: Future[int] | None = None
         self._flushed_to = header.offset
@@ -91,8 +103,8 @@ class Upload:
             if self._received == self.header.size:
                 yield from self._done()
             return
-        self._sha256.update(chunk)
-        self._checksums.update(chunk)
+        if self._is_hashed:
+            self._hash(chunk)
         with self._lease_checked():
             self._staged.write(chunk)
         yield from self._keep_durable()
@@ -122,58 +134,97 @@ class Upload:
         return self._durable
 
     def _take(self) -> None:
-        header, principal = self.header, self._call.principal
-        # Made before the transaction, which holds SQL alone; not needed where a part is there.
-        fresh = self._store.stage()
+        if self.header.offset:
+            self._go_on()
+        else:
+            self._begin_anew()
 
-        def work(tx: Session) -> Part:
+    def _begin_anew(self) -> None:
+        header, principal = self.header, self._call.principal
+        # Made before the transaction, which holds SQL alone.
+        fresh = self._store.stage(header.size)
+
+        def work(tx: Session) -> tuple[Part, str]:
             part = staging.find(tx, header.parent, principal, header.digest)
             now = now_us()
             if part is not None:
                 _check_free(part, header, now)
-                return staging.take(tx, part, header.size, header.offset, now)
-            if header.offset:
-                raise _wrong_offset(header, 0)
-            return staging.add(
-                tx, header.parent, principal, header.digest, fresh.key, header.size, now
-            )
+                return staging.begin_anew(tx, part, fresh.key, header.size, now), part.key
+            key, size = fresh.key, header.size
+            return staging.add(tx, header.parent, principal, header.digest, key, size, now), ""
 
         try:
-            self._part = self._records.bookkeep(work)
+            self._part, earlier = self._records.bookkeep(work)
         except BaseException:
             fresh.discard()
             raise
-        if self._part.key == fresh.key:
-            self._staged = fresh
-        else:
-            fresh.discard()
-            self._staged = self._reopened(self._part)
-            if self._staged.size < header.offset:
-                raise _wrong_offset(header, self._staged.size)
+        self._staged = fresh
+        if earlier:
+            # What can't be dropped now has no row any more, and is swept.
+            with suppress(AbortedError, UnavailableError):
+                self._store.stage(header.size, earlier).discard()
+
+    def _go_on(self) -> None:
+        header, principal = self.header, self._call.principal
+
+        def work(tx: Session) -> Part:
+            part = staging.find(tx, header.parent, principal, header.digest)
+            if part is None:
+                raise _wrong_offset(header, 0)
+            now = now_us()
+            _check_free(part, header, now)
+            return staging.take(tx, part, now)
+
+        self._part = self._records.bookkeep(work)
+        self._staged = self._reopened(self._part)
+        if self._staged.size >= header.offset:
             self._staged.truncate(header.offset)
+        if self._staged.size != header.offset:
+            raise _wrong_offset(header, self._staged.size)
 
     def _reopened(self, part: Part) -> StagedBlob:
         try:
-            return self._store.stage(part.key)
-        except BaseException:
+            return self._store.stage(part.size, part.key)
+        except BaseException as error:
             # Nobody holds it, so the next try need not wait for the lease to end.
             with suppress(Error):
                 self._records.bookkeep(
                     lambda tx: staging.keep(tx, part, part.durable_size, now_us(), 0)
                 )
+            if isinstance(error, AbortedError):
+                raise _in_progress(self.header, part, error.retry_after_seconds or 1) from error
             raise
 
     def _rehash(self) -> Iterator[pb.BlobProgress]:
         if self._staged is None or not self.header.offset:
             return
+        if self._staged.is_readable:
+            yield from self._hash_all(self._staged.read())
+        else:
+            self._is_hashed = False
+
+    def _read_back(self, part: Part) -> Iterator[pb.BlobProgress]:
+        """Hash what was published: it need not be what this stream has sent."""
+        self._sha256, self._checksums = hashlib.sha256(), Checksums()
+        try:
+            yield from self._hash_all(self._store.read(part.key, 0, part.size))
+        except DataLossError:
+            # One who began anew drops what was before.
+            self._renew_lease(now=True)
+            raise
+
+    def _hash_all(self, blocks: Iterator[bytes]) -> Iterator[pb.BlobProgress]:
         answered = time.monotonic()
-        for block in self._staged.read():
-            self._sha256.update(block)
-            self._checksums.update(block)
+        for block in blocks:
+            self._hash(block)
             self._renew_lease()
             if time.monotonic() - answered > _REHASH_ANSWER_SECONDS:
                 answered = time.monotonic()
                 yield self._progress()
+
+    def _hash(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._checksums.update(data)
 
     def _keep_durable(self) -> Iterator[pb.BlobProgress]:
         """Make what was written durable behind the back of what is being received."""
@@ -189,12 +240,12 @@ class Upload:
             self._flush = self._flusher.submit(self._make_durable)
         self._renew_lease()
 
-    def _make_durable(self) -> int:
+    def _make_durable(self, *, last: bool = False) -> int:
         part, staged = self._part, self._staged
         if part is None or staged is None:
             return self._durable
         with self._lease_checked():
-            durable = staged.flush()
+            durable = staged.flush(last=last)
         now = now_us()
         self._check_ours(lambda tx: staging.keep(tx, part, durable, now, now + staging.LEASE_US))
         return durable
@@ -207,13 +258,13 @@ class Upload:
         except AbortedError as lost:
             raise _lease_lost(self.header.digest) from lost
 
-    def _renew_lease(self) -> None:
+    def _renew_lease(self, *, now: bool = False) -> None:
         part = self._part
-        if part is not None and time.monotonic() - self._renewed > _RENEW_SECONDS:
+        if part is not None and (now or time.monotonic() - self._renewed > _RENEW_SECONDS):
             self._renewed = time.monotonic()
-            now = now_us()
+            at = now_us()
             # Not what is durable: a flush in its own thread may just have noted more.
-            self._check_ours(lambda tx: staging.renew(tx, part, now, now + staging.LEASE_US))
+            self._check_ours(lambda tx: staging.renew(tx, part, at, at + staging.LEASE_US))
 
     def _check_ours(self, note: Callable[[Session], bool]) -> None:
         if not self._records.bookkeep(note):
@@ -226,27 +277,35 @@ class Upload:
         if self._flush is not None:
             self._flush.result()
             self._flush = None
-        actual = f"sha256:{self._sha256.hexdigest()}"
-        if actual != self.header.digest:
-            self._drop(staged, part)
-            raise digest_mismatch(self.header.digest, actual, "header.digest")
+        if self._is_hashed and self._actual() != self.header.digest:
+            self._drop(staged, part, staged.discard)
+        if not staged.is_readable:
+            # Whoever goes on with what is published finds all of it, so its row must say so.
+            self._durable = self._make_durable(last=True)
         with self._lease_checked():
-            staged.publish()
-        blob = StoredBlob(self.header.digest, part.key, self.header.size, self._checksums.digest())
+            is_ours = staged.publish()
         self._staged = None
+        if not (self._is_hashed and is_ours):
+            yield from self._read_back(part)
+            if self._actual() != self.header.digest:
+                self._drop(staged, part, partial(self._store.remove, part.key))
+        blob = StoredBlob(self.header.digest, part.key, self.header.size, self._checksums.digest())
         if not self._records.bookkeep(lambda tx: _publish(tx, part, self.header.parent, blob)):
             # These bytes are here already, from another place: ours are not needed.
-            self._store.stage(part.key).discard()
+            self._store.remove(part.key)
         yield from self._done()
 
-    def _drop(self, staged: StagedBlob, part: Part) -> None:
+    def _actual(self) -> str:
+        return f"sha256:{self._sha256.hexdigest()}"
+
+    def _drop(self, staged: StagedBlob, part: Part, drop: Callable[[], None]) -> NoReturn:
         # The row first: one must never tell of durable bytes that are gone.
         ours = self._records.bookkeep(lambda tx: staging.drop(tx, part))
         self._staged = None
         if ours:
-            staged.discard()
-        else:
-            staged.close()
+            drop()
+        staged.close()
+        raise digest_mismatch(self.header.digest, self._actual(), "header.digest")
 
     def _done(self) -> Iterator[pb.BlobProgress]:
         self.complete = True
@@ -289,13 +348,7 @@ def _publish(session: Session, part: Part, parent: str, blob: StoredBlob) -> boo
 def _check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
     # One that would last longer than any was given by a clock that has been set back since.
     if now < part.lease_us <= now + staging.LEASE_US:
-        raise AbortedError(
-            "UPLOAD_IN_PROGRESS",
-            f"another stream is sending {header.digest}; try again when it is done or silent",
-            retry_after_seconds=(part.lease_us - now) / 1e6,
-            digest=header.digest,
-            durable_size=part.durable_size,
-        )
+        raise _in_progress(header, part, (part.lease_us - now) / 1e6)
     if header.offset and part.size != header.size:
         raise InvalidArgumentError(
             "UPLOAD_SIZE_MISMATCH",
@@ -308,6 +361,16 @@ def _check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
         )
     if header.offset not in (0, part.durable_size):
         raise _wrong_offset(header, part.durable_size)
+
+
+def _in_progress(header: pb.UploadHeader, part: Part, seconds: float) -> AbortedError:
+    return AbortedError(
+        "UPLOAD_IN_PROGRESS",
+        f"another stream is sending {header.digest}; try again when it is done or silent",
+        retry_after_seconds=seconds,
+        digest=header.digest,
+        durable_size=part.durable_size,
+    )
 
 
 def _wrong_offset(header: pb.UploadHeader, durable_size: int) -> InvalidArgumentError:

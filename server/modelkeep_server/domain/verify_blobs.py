@@ -106,7 +106,7 @@ def _parts(session: Session, files: BlobFiles) -> Iterator[Finding]:
     for part in survey.parts(session):
         size = there.pop(part.key, None)
         if size is None:
-            size = files.published(part.key[:2]).get(part.key)
+            size = files.staged_size(part.key)
         yield from _part(files, part, size)
     for key, size in there.items():
         yield Orphan("staged", files.shown(key, staged=True), size)

@@ -49,6 +49,7 @@ _ADD = Statement(
 _TAKE = Statement(
     lambda: StagedPart.update(
         fence=StagedPart.fence + 1,
+        key=bind("key"),
         size=bind("size"),
         durable_size=bind("durable_size"),
         lease_us=bind("lease_us"),
@@ -115,19 +116,31 @@ def add(
     return Part(part_id, key, size, 0, 1, lease_us)
 
 
-def take(session: Session, part: Part, size: int, durable_size: int, now_us: int) -> Part:
-    """Take a part over that is free, from `durable_size` on."""
+def take(session: Session, part: Part, now_us: int) -> Part:
+    """Take a part over that is free, to go on with it."""
+    return _take(session, part, part.key, part.size, part.durable_size, now_us)
+
+
+def begin_anew(session: Session, part: Part, key: str, size: int, now_us: int) -> Part:
+    """Take a part over that is free, with nothing of it."""
+    return _take(session, part, key, size, 0, now_us)
+
+
+def _take(
+    session: Session, part: Part, key: str, size: int, durable_size: int, now_us: int
+) -> Part:
     lease_us = now_us + LEASE_US
     session.run(
         _TAKE,
         id=part.id,
         fence=part.fence,
+        key=key,
         size=size,
         durable_size=durable_size,
         lease_us=lease_us,
         now_us=now_us,
     )
-    return Part(part.id, part.key, size, durable_size, part.fence + 1, lease_us)
+    return Part(part.id, key, size, durable_size, part.fence + 1, lease_us)
 
 
 def keep(session: Session, part: Part, durable_size: int, now_us: int, lease_us: int) -> bool:

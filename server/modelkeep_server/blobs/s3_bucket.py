@@ -1,0 +1,200 @@
+"""What is asked of an S3-compatible store, a request a method; the only file that knows minio.
+
+Resuming needs what minio's `put_object` does inside, so its methods for one step of a multipart
+upload are used here.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from minio import Minio
+from minio.credentials.providers import StaticProvider
+from minio.datatypes import Part
+from minio.error import S3Error
+from urllib3 import BaseHTTPResponse
+
+from modelkeep_server.blobs.s3_errors import translated
+from modelkeep_server.blobs.s3_place import S3Place
+from modelkeep_server.blobs.s3_pool import S3Pool
+
+_OVER = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}
+
+
+class UploadOverError(Exception):
+    """A multipart upload was ended, or a piece of it replaced, by somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A finished part of a multipart upload; the size in bytes."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A multipart upload under way; `begun` is a Unix time."""
+
+    name: str
+    id: str
+    begun: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object; the size in bytes."""
+
+    name: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who we are to the store."""
+
+    access: str
+    secret: str
+    session: str | None = None
+
+
+class S3Bucket:
+    """A bucket, spoken to over a pool of our own."""
+
+    def __init__(self, place: S3Place, keys: Keys) -> None:
+        """Speak to this bucket; nothing is asked yet."""
+        url = urlsplit(place.endpoint)
+        self._bucket = place.bucket
+        self._client = Minio(
+            url.netloc,
+            secure=url.scheme == "https",
+            region=place.region,
+            credentials=StaticProvider(keys.access, keys.secret, keys.session),
+            http_client=S3Pool(),
+        )
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store an object, durable on return."""
+        with translated():
+            self._client._put_object(self._bucket, name, data)
+
+    def find(self, name: str) -> Stored | None:
+        """Look whether an object is there."""
+        with translated():
+            try:
+                found = self._client.stat_object(self._bucket, name)
+            except S3Error as error:
+                if error.code != "NoSuchKey":
+                    raise
+                return None
+        return Stored(name, found.size or 0, found.etag or "")
+
+    def open(self, name: str, offset: int, length: int) -> BaseHTTPResponse | None:
+        """Begin to read a range; answers nothing where the object ends before it.
+
+        Raises `KeyError` where no object is.
+        """
+        with translated():
+            try:
+                return self._client.get_object(self._bucket, name, offset, length)
+            except S3Error as error:
+                if error.code == "InvalidRange":
+                    return None
+                if error.code == "NoSuchKey":
+                    raise KeyError(name) from error
+                raise
+
+    def remove(self, name: str) -> None:
+        """Drop an object, if it is there."""
+        with translated():
+            self._client.remove_object(self._bucket, name)
+
+    def objects(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose names begin so."""
+        with translated():
+            for found in self._client.list_objects(self._bucket, prefix, recursive=True):
+                yield Stored(found.object_name or "", found.size or 0, found.etag or "")
+
+    def begin(self, name: str) -> str:
+        """Begin a multipart upload, and answer its id."""
+        with translated():
+            return self._client._create_multipart_upload(self._bucket, name, {})
+
+    def send(self, name: str, upload: str, number: int, data: bytes) -> Piece:
+        """Store a part of a multipart upload, durable on return."""
+        with translated(), _over():
+            etag = self._client._upload_part(self._bucket, name, data, None, upload, number)
+        return Piece(number, len(data), etag)
+
+    def complete(self, name: str, upload: str, pieces: Sequence[Piece]) -> str:
+        """Make an object of these parts, and answer its ETag; empty where that is not told."""
+        parts = [Part(piece.number, piece.etag) for piece in pieces]
+        with translated(), _over():
+            done = self._client._complete_multipart_upload(self._bucket, name, upload, parts)
+        return done.etag or ""
+
+    def abort(self, name: str, upload: str) -> None:
+        """End a multipart upload, if it is under way; its parts go."""
+        with translated():
+            try:
+                self._client._abort_multipart_upload(self._bucket, name, upload)
+            except S3Error as error:
+                if error.code != "NoSuchUpload":
+                    raise
+
+    def pieces(self, name: str, upload: str) -> list[Piece]:
+        """List the finished parts of a multipart upload: of each number the last that came."""
+        found: dict[int, Part] = {}
+        marker: str | None = None
+        while True:
+            with translated(), _over():
+                page = self._client._list_parts(
+                    self._bucket, name, upload, part_number_marker=marker
+                )
+            for part in page.parts:
+                # One store keeps both where a number came twice.
+                known = found.setdefault(part.part_number, part)
+                if known.last_modified and part.last_modified:
+                    found[part.part_number] = max(known, part, key=_last_modified)
+            if not (page.is_truncated and page.parts):
+                break
+            marker = str(page.parts[-1].part_number)
+        return [Piece(n, part.size or 0, part.etag) for n, part in sorted(found.items())]
+
+    def under_way(self, prefix: str) -> Iterator[UnderWay]:
+        """Yield the multipart uploads whose names begin so.
+
+        MinIO finds them by the whole name only, or, with no prefix, as far as it remembers.
+        """
+        name: str | None = None
+        upload: str | None = None
+        while True:
+            with translated():
+                page = self._client._list_multipart_uploads(
+                    self._bucket, prefix=prefix, key_marker=name, upload_id_marker=upload
+                )
+            for found in page.uploads:
+                begun = found.initiated_time.timestamp() if found.initiated_time else 0.0
+                yield UnderWay(found.object_name, found.upload_id or "", begun)
+            if not (page.is_truncated and page.uploads):
+                return
+            name, upload = page.uploads[-1].object_name, page.uploads[-1].upload_id
+
+
+def _last_modified(part: Part) -> float:
+    return part.last_modified.timestamp() if part.last_modified else 0.0
+
+
+@contextmanager
+def _over() -> Iterator[None]:
+    """Tell that somebody else had to do with the upload."""
+    try:
+        yield
+    except S3Error as error:
+        if error.code in _OVER:
+            raise UploadOverError(error.code) from error
+        raise

@@ -1,0 +1,133 @@
+"""A real S3 server as a process: of whichever kind, told where it is and who may use it."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from tests.parts.ports import free_port
+
+from modelkeep.errors import UnavailableError
+from modelkeep_server.blobs.s3_bucket import Keys, S3Bucket
+from modelkeep_server.blobs.s3_place import S3Place
+
+BUCKET = "modelkeep"
+KEYS = Keys("modelkeep-tests", "a secret of these tests")
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": KEYS.access, "AWS_SECRET_ACCESS_KEY": KEYS.secret}
+"""What a modelkeep server needs in its environment to use these."""
+
+_SECONDS = 60
+_TRIES = 5
+
+Command = Callable[[int, Path], Sequence[str | Path]]
+"""What starts a server at a port, with its data in a folder."""
+
+
+class S3Server:
+    """An S3 server on a port of loopback, which can be paused, killed and started again."""
+
+    def __init__(self, home: Path, command: Command, environment: Mapping[str, str]) -> None:
+        self._home = home
+        self._command = command
+        self._environment = environment
+        self._log = home / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        self._start_anywhere()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, prefix: str | None = None, port: int | None = None) -> str:
+        """Give what `--blobs` takes: a new place, or at another port what stands before it."""
+        prefix = prefix or secrets.token_hex(8)
+        return f"s3://{BUCKET}/{prefix}?endpoint=http://127.0.0.1:{port or self.port}"
+
+    def start(self) -> None:
+        """Start it where it was, and wait until it serves the bucket."""
+        (self._home / "data").mkdir(exist_ok=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*map(str, self._command(self.port, self._home / "data"))],
+                env={"PATH": os.environ["PATH"], "HOME": str(self._home), **self._environment},
+                stdout=log,
+                stderr=log,
+                cwd=self._home,
+            )
+        end = time.monotonic() + _SECONDS
+        while not self._serves():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.05)
+
+    def pause(self) -> None:
+        """Let it answer nothing any more."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, and wait: a folder that goes before it would keep it for good."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(timeout=_SECONDS)
+
+    def _start_anywhere(self) -> None:
+        for tries_left in range(_TRIES - 1, -1, -1):
+            self.port = free_port()
+            try:
+                self.start()
+                return
+            except AssertionError:
+                # Somebody else may have taken one of its ports meanwhile.
+                self.kill()
+                if not tries_left:
+                    raise
+
+    def _serves(self) -> bool:
+        bucket = bucket_at(self.url())
+        try:
+            # It has to be written: a bucket is there before there is anywhere to put objects.
+            bucket.put("is-it-there", b"yes")
+        except (UnavailableError, LookupError):
+            return False
+        return True
+
+
+def place_of(url: str) -> S3Place:
+    """Read what `url` of a server gave."""
+    parts = urlsplit(url)
+    endpoint = parse_qs(parts.query)["endpoint"][0]
+    return S3Place(parts.netloc, f"{parts.path.strip('/')}/", endpoint, "us-east-1")
+
+
+def bucket_at(url: str) -> S3Bucket:
+    """Speak to a server."""
+    return S3Bucket(place_of(url), KEYS)
+
+
+@contextmanager
+def running(command: Command, environment: Mapping[str, str]) -> Iterator[S3Server]:
+    """Run a server until the end of the block; what it had goes with it."""
+    home = Path(tempfile.mkdtemp(prefix="modelkeep-s3-"))
+    server: S3Server | None = None
+    try:
+        server = S3Server(home, command, environment)
+        yield server
+    finally:
+        if server is not None:
+            server.kill()
+        shutil.rmtree(home, ignore_errors=True)
