@@ -11,13 +11,16 @@ RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -p tests.plugins.no_skips -p tests.plugins.tallies
 # Tests that measure time run by themselves. Of a narrow choice one group may be empty (5).
 EACH := -n auto --dist loadgroup -m
+# The last that there was; whoever has none and no Go skips its tests, aloud.
+MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+GO_BIN := $(CURDIR)/.go/bin
 OR_NONE := || [ $$? -eq 5 ]
 LAST_TAG := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 PROTOS := $(shell find proto -name '*.proto')
 # Inside .venv, so that it goes when that does.
 READY := .venv/.ready
 
-.PHONY: help setup gen check fix test test-long mutants demo bench image clean
+.PHONY: help setup gen check fix test test-all test-long mutants demo bench image clean
 
 help: ## Print every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,8 +54,13 @@ fix: setup ## Repair what check can repair
 	.venv/bin/buf format --write --path proto/modelkeep
 
 test: setup ## Run the tests; T=tests/domain narrows
-	$(PYTEST) $(EACH) "not alone" $(T) $(OR_NONE)
-	$(PYTEST) -m alone $(T) $(OR_NONE)
+	$(PYTEST) $(EACH) "not alone and not minio" $(T) $(OR_NONE)
+	$(PYTEST) -m "alone and not minio" $(T) $(OR_NONE)
+
+test-all: test ## Run also the tests on MinIO, which is built with Go if it is not on PATH
+	@command -v minio >/dev/null || test -x $(GO_BIN)/minio || ! command -v go >/dev/null || \
+	    GOBIN=$(GO_BIN) go install $(MINIO)
+	PATH="$(GO_BIN):$$PATH" $(PYTEST) $(EACH) "minio" $(T) $(OR_NONE)
 
 test-long: setup ## Run the suites of rounds at full length: an hour or so
 	LONG=1 $(PYTEST) $(EACH) "rounds and not alone" $(T) $(OR_NONE)
@@ -78,4 +86,4 @@ image: ## Build the container image; IMAGE_FLAGS="--build-arg BASE=…" for anot
 	fi
 
 clean: ## Remove what was made
-	rm -rf .venv .venv-mlflow .uv build dist client/modelkeep/v1 .*_cache .hypothesis
+	rm -rf .venv .venv-mlflow .uv .go build dist client/modelkeep/v1 .*_cache .hypothesis

@@ -1,4 +1,4 @@
-"""A real MinIO, if its program is on PATH: `go install` builds it, see CONTRIBUTING.md."""
+"""A real MinIO, if its program is on PATH; `make test-all` builds it where Go is."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ def minio() -> Iterator[S3Server]:
     """Run a MinIO until the end of the block, or skip the test where there is none."""
     program = shutil.which("minio")
     if program is None:
-        pytest.skip("no minio on PATH; CONTRIBUTING.md tells how to build it")
+        pytest.skip("no minio on PATH; `make test-all` builds it where Go is")
 
     def command(port: int, data: Path) -> Sequence[str | Path]:
         # A folder is a bucket to it.
