@@ -3,13 +3,14 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 from tests.parts.minio import minio
 from tests.parts.postgres import Postgres, new_database, postgres
-from tests.parts.s3 import S3Server
+from tests.parts.s3 import ELSEWHERE, S3Server, place_elsewhere
 from tests.parts.seaweed import seaweed
 from tests.rounds import Tally, tallying
 from tests.running import RunningServer, run_server
@@ -54,6 +55,18 @@ def seaweed_server() -> Iterator[S3Server]:
     """A SeaweedFS that tests share, each with a place of its own."""
     with seaweed() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def make_blobs(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Makes new places for blobs, as `--blobs` takes them, in an S3-compatible store.
+
+    A SeaweedFS of these tests, or the place that MODELKEEP_TEST_S3_URL names.
+    """
+    if ELSEWHERE:
+        return partial(place_elsewhere, ELSEWHERE)
+    running: S3Server = request.getfixturevalue("seaweed_server")
+    return running.url
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from tests.parts import s3
 
 from modelkeep_server import app
 from modelkeep_server.edge.access import OpenAccess
@@ -57,7 +58,7 @@ Run = Callable[[Ready], Coroutine[Any, Any, None]]
 def run_server(data: Path, **settings: str) -> Iterator[RunningServer]:
     """Run all of modelkeep with these settings, given as flags would be."""
     flags = {"data": str(data), "listen": "127.0.0.1:0", "metrics_listen": "off"}
-    given = load(flags | {"drain_seconds": "5"} | settings, environment={})
+    given = load(flags | {"drain_seconds": "5"} | settings, environment=s3.ENVIRONMENT)
     database = settings.get("database")
 
     def start(parts: _Parts) -> tuple[Run, Stop, Callable[[], None]]:

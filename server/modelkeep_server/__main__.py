@@ -52,6 +52,7 @@ def _serve(settings: Settings) -> int:
                 address=str(address),
                 metrics=str(metrics or "off"),
                 data=str(settings.data.absolute()),
+                blobs=str(settings.blobs or "local"),
                 open=True,
             )
         else:
@@ -79,6 +80,7 @@ def _greeting(settings: Settings, address: Address, metrics: Address | None) -> 
     return f"""modelkeep {app.version()} is serving.
   address  {address}
   data     {settings.data.absolute()}
+  blobs    {settings.blobs or "in the data folder"}
   metrics  {f"http://{metrics}/metrics" if metrics else "off"}
   access   open: anyone who can reach it may do anything, and no name is verified
 

@@ -23,7 +23,7 @@ from modelkeep.v1 import (
     operation_service_pb2,
     version_service_pb2,
 )
-from modelkeep_server.blobs import LocalStore
+from modelkeep_server.blobs import open_store
 from modelkeep_server.domain import namespaces, upkeep
 from modelkeep_server.edge import metrics
 from modelkeep_server.edge.access import OpenAccess
@@ -81,9 +81,11 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
         records = parts.enter_context(
             open_records(settings.database, settings.data, lambda why: stop.ask(why, exit_code=1))
         )
-        if records.is_shared:
+        if records.is_shared and settings.blobs is None:
             make_for_blobs(settings.data)
-        store = LocalStore(
+        store = open_store(
+            settings.blobs,
+            settings.s3_keys,
             settings.data,
             lambda why: stop.ask(why, exit_code=1),
             used=blobs.has_any(records.read()),

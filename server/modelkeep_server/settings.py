@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelkeep_server.values.s3_place import FORM, SCHEME, S3Keys, S3Place
+
 PREFIX = "MODELKEEP_"
 CONFIG = "config"
 CLIENT_VARIABLES = frozenset(
@@ -78,6 +80,15 @@ def _database(value: Any) -> str | None:
     return "postgresql" + url[url.index("://") :]
 
 
+def _blobs(value: Any) -> S3Place | None:
+    url = _text(value)
+    if url == "local":
+        return None
+    if not url.startswith(f"{SCHEME}://"):
+        raise ValueError(f"must be local, or {FORM}")
+    return S3Place.parse(url)
+
+
 def _address_or_off(value: Any) -> Address | None:
     return None if value == "off" else _address(value)
 
@@ -138,6 +149,12 @@ SETTINGS = {
         "sqlite, in the data folder, or postgresql://USER@HOST/DATABASE.",
         is_secret=True,
     ),
+    "blobs": Setting(
+        _blobs,
+        "local",
+        f"local, in the data folder, or {FORM}.",
+        is_secret=True,
+    ),
     "listen": Setting(_address, "127.0.0.1:50051", "Where to serve gRPC."),
     "metrics_listen": Setting(
         _address_or_off, "127.0.0.1:50052", "Where to serve metrics to Prometheus, or off."
@@ -174,6 +191,7 @@ class Settings:
 
     data: Path
     database: str | None = field(repr=False)
+    blobs: S3Place | None
     listen: Address
     metrics_listen: Address | None
     allow_open: bool
@@ -186,6 +204,7 @@ class Settings:
     idle_timeout_seconds: float
     drain_seconds: float
     given: frozenset[str]
+    s3_keys: S3Keys | None
 
 
 def load(flags: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -204,7 +223,7 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] = os.environ) 
             if name != CONFIG and name not in values:
                 values[name] = _parsed(name, value, where(name))
     defaults = {name: setting.parse(setting.default) for name, setting in SETTINGS.items()}
-    return Settings(**(defaults | values), given=frozenset(values))
+    return Settings(**(defaults | values), given=frozenset(values), s3_keys=S3Keys.of(environment))
 
 
 def _parsed(name: str, value: Any, where: str) -> Any:

@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from tests.parts.ports import free_port
 
 from modelkeep.errors import UnavailableError
-from modelkeep_server.blobs.s3_bucket import Keys, S3Bucket
-from modelkeep_server.blobs.s3_place import S3Place
+from modelkeep_server.blobs.s3_bucket import S3Bucket
+from modelkeep_server.values.s3_place import S3Keys, S3Place
+
+ELSEWHERE = os.environ.get("MODELKEEP_TEST_S3_URL")
+"""What `--blobs` takes, of a server that is there already; its keys are in the environment."""
 
 BUCKET = "modelkeep"
-KEYS = Keys("modelkeep-tests", "a secret of these tests")
+KEYS = (S3Keys.of(os.environ) if ELSEWHERE else None) or S3Keys(
+    "modelkeep-tests", "a secret of these tests"
+)
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": KEYS.access, "AWS_SECRET_ACCESS_KEY": KEYS.secret}
 """What a modelkeep server needs in its environment to use these."""
 
@@ -48,9 +52,9 @@ class S3Server:
         assert self._process is not None
         return self._process.pid
 
-    def url(self, prefix: str | None = None, port: int | None = None) -> str:
+    def url(self, port: int | None = None) -> str:
         """Give what `--blobs` takes: a new place, or at another port what stands before it."""
-        prefix = prefix or secrets.token_hex(8)
+        prefix = secrets.token_hex(8)
         return f"s3://{BUCKET}/{prefix}?endpoint=http://127.0.0.1:{port or self.port}"
 
     def start(self) -> None:
@@ -107,16 +111,15 @@ class S3Server:
         return True
 
 
-def place_of(url: str) -> S3Place:
-    """Read what `url` of a server gave."""
-    parts = urlsplit(url)
-    endpoint = parse_qs(parts.query)["endpoint"][0]
-    return S3Place(parts.netloc, f"{parts.path.strip('/')}/", endpoint, "us-east-1")
+def place_elsewhere(url: str) -> str:
+    """Give a new place in a place."""
+    where, mark, options = url.partition("?")
+    return f"{where.rstrip('/')}/{secrets.token_hex(8)}{mark}{options}"
 
 
 def bucket_at(url: str) -> S3Bucket:
     """Speak to a server."""
-    return S3Bucket(place_of(url), KEYS)
+    return S3Bucket(S3Place.parse(url), KEYS)
 
 
 @contextmanager

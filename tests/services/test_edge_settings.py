@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep_server.settings import SETTINGS, Address, SettingError, load
+from modelkeep_server.values.s3_place import S3Keys, S3Place
 
 
 def test_nothing_needs_to_be_set() -> None:
@@ -65,6 +66,63 @@ def test_a_bad_value_stops_the_start_and_names_its_variable(name: str, value: st
 
     assert f"the setting {name} ({variable}) is {value!r}; it must be" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("s3", "must be local, or s3://BUCKET/PREFIX"),
+        ("http://modelkeep", "must be local, or s3://BUCKET/PREFIX"),
+        ("s3://", "must name a bucket"),
+        ("s3://Bucket", "must name a bucket"),
+        ("s3://bucket/../x", "must have a prefix"),
+        ("s3://bucket/a//b", "must have a prefix"),
+        ("s3://bucket/a b", "must have a prefix"),
+        ("s3://bucket?endpoint=host:9000", "must have an endpoint such as"),
+        ("s3://bucket?endpoint=http://host:port", "must have an endpoint such as"),
+        ("s3://bucket?endpoint=http://host/path", "must have an endpoint such as"),
+        ("s3://bucket?endpoint=http://hidden@host", "must have an endpoint such as"),
+        ("s3://bucket?endpoint=", "must have an endpoint such as"),
+        ("s3://bucket?region=", "must have a region such as"),
+        ("s3://bucket?secret_key=hidden", "must have an endpoint and a region at most"),
+        ("s3://key:hidden@bucket", "must name no keys: they come from AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_bad_place_for_blobs_is_told_and_not_shown(url: str, why: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load({"blobs": url}, {})
+
+    assert f"the setting blobs (--blobs) is wrong; it {why}" in str(refused.value)
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("local", None),
+        ("s3://bucket", S3Place("bucket", "", "https://s3.amazonaws.com", "us-east-1")),
+        (
+            "s3://my.bucket/a/b_c/?endpoint=http://10.0.0.1:9000&region=eu-west-1",
+            S3Place("my.bucket", "a/b_c/", "http://10.0.0.1:9000", "eu-west-1"),
+        ),
+        (
+            "s3://bucket/x?endpoint=https://[::1]:9000/",
+            S3Place("bucket", "x/", "https://[::1]:9000", "us-east-1"),
+        ),
+    ],
+)
+def test_a_place_for_blobs_is_read(url: str, place: S3Place | None) -> None:
+    assert load({"blobs": url}, {}).blobs == place
+
+
+def test_keys_are_read_and_never_shown() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "who", "AWS_SECRET_ACCESS_KEY": "hidden"}
+
+    settings = load({"blobs": "s3://bucket"}, keys)
+
+    assert settings.s3_keys == S3Keys("who", "hidden")
+    assert "hidden" not in repr(settings)
+    assert load({}, {}).s3_keys is None
 
 
 def test_a_bad_flag_and_a_bad_key_are_named_too(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ def serve(
     database: Annotated[
         str | None, typer.Option(help="sqlite, or postgresql://USER@HOST/DATABASE.")
     ] = None,
+    blobs: Annotated[
+        str | None, typer.Option(help="local, or s3://BUCKET/PREFIX?endpoint=URL&region=REGION.")
+    ] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT to serve gRPC at.")] = None,
     metrics_listen: Annotated[
         str | None, typer.Option(help="HOST:PORT to serve metrics to Prometheus at, or off.")

@@ -3,10 +3,8 @@
 from modelkeep_server.blobs.checked import Checksums, read_checked
 from modelkeep_server.blobs.local import LocalStore
 from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
+from modelkeep_server.blobs.opening import open_store
 from modelkeep_server.blobs.port import BLOCK, BlobFiles, BlobReader, BlobStore, StagedBlob
-from modelkeep_server.blobs.s3 import S3Store
-from modelkeep_server.blobs.s3_files import S3Files
-from modelkeep_server.blobs.s3_place import S3Place
 
 __all__ = [
     "BLOCK",
@@ -17,9 +15,7 @@ __all__ = [
     "Checksums",
     "LocalFiles",
     "LocalStore",
-    "S3Files",
-    "S3Place",
-    "S3Store",
     "StagedBlob",
+    "open_store",
     "read_checked",
 ]

@@ -1,11 +1,12 @@
 """Blobs in an S3-compatible store.
 
-* The layout is that of `s3_place.py`. What is there under a key is whole: a request that was cut
-  short leaves nothing.
+* The layout is that of `values/s3_place.py`. What is there under a key is whole: a request that
+  was cut short leaves nothing.
 * Any number of processes use a bucket. Nothing of a blob is on this machine's disk, and of each
   upload at most two pieces are in memory.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -13,9 +14,9 @@ from contextlib import suppress
 from modelkeep.errors import UnavailableError
 from modelkeep_server.blobs.s3_bucket import S3Bucket
 from modelkeep_server.blobs.s3_files import S3Files
-from modelkeep_server.blobs.s3_place import S3Place, new_key
 from modelkeep_server.blobs.s3_staged import S3StagedBlob
 from modelkeep_server.blobs.writers import Writers
+from modelkeep_server.values.s3_place import S3Place
 
 # So many small blobs are on their way at once: each waits for an answer.
 _LANES = 16
@@ -38,7 +39,7 @@ class S3Store:
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
-        keys = [new_key() for _ in blobs]
+        keys = [_new_key() for _ in blobs]
         futures = [
             self._pool.submit(self._bucket.put, self._place.name(key), blob)
             for key, blob in zip(keys, blobs, strict=True)
@@ -59,7 +60,7 @@ class S3Store:
     def stage(self, size: int, key: str | None = None) -> S3StagedBlob:
         """Begin a part, or with a `key` go on with one, taking it from whoever had it."""
         is_new = key is None
-        key = key or new_key()
+        key = key or _new_key()
         return S3StagedBlob(
             key,
             self._place.name(key),
@@ -95,3 +96,7 @@ class S3Store:
         """Tell how large the pieces of a blob are: any store that goes on with it must agree."""
         most = -(-size // _MOST_PIECES)
         return max(self._least_piece, -(-most // _MIB) * _MIB)
+
+
+def _new_key() -> str:
+    return secrets.token_hex(16)

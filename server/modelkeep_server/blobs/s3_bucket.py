@@ -16,8 +16,8 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
 from modelkeep_server.blobs.s3_errors import translated
-from modelkeep_server.blobs.s3_place import S3Place
 from modelkeep_server.blobs.s3_pool import S3Pool
+from modelkeep_server.values.s3_place import S3Keys, S3Place
 
 _OVER = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}
 
@@ -53,19 +53,10 @@ class Stored:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Who we are to the store."""
-
-    access: str
-    secret: str
-    session: str | None = None
-
-
 class S3Bucket:
     """A bucket, spoken to over a pool of our own."""
 
-    def __init__(self, place: S3Place, keys: Keys) -> None:
+    def __init__(self, place: S3Place, keys: S3Keys) -> None:
         """Speak to this bucket; nothing is asked yet."""
         url = urlsplit(place.endpoint)
         self._bucket = place.bucket

@@ -8,7 +8,7 @@ from urllib3.exceptions import HTTPError
 from modelkeep_server.blobs.port import BLOCK
 from modelkeep_server.blobs.s3_bucket import S3Bucket, UnderWay, UploadOverError
 from modelkeep_server.blobs.s3_errors import unavailable, unreadable
-from modelkeep_server.blobs.s3_place import S3Place
+from modelkeep_server.values.s3_place import S3Place
 
 # A read that breaks off goes on where it was, but not where it got nowhere so often.
 _ATTEMPTS = 2

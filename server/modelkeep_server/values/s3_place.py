@@ -1,0 +1,110 @@
+"""Where an S3-compatible store is, who may use it, and what a blob is called in it.
+
+`<prefix>/blobs/<the key's first two digits>/<key>` is published, once it is there. A part is a
+multipart upload under way of the same name.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+SCHEME = "s3"
+FORM = "s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&region=REGION"
+KEY = re.compile(r"[0-9a-f]{32}")
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9._=-]*/)*")
+_REGION = re.compile(r"[a-z0-9-]+")
+_DEFAULTS = {"endpoint": "https://s3.amazonaws.com", "region": "us-east-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class S3Place:
+    """A bucket at an endpoint, and where in it blobs are; the prefix is empty or ends in `/`."""
+
+    bucket: str
+    prefix: str
+    endpoint: str
+    region: str
+
+    @staticmethod
+    def parse(url: str) -> "S3Place":
+        """Read a URL, or say what it must be; never what it is, since it may have a secret."""
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise ValueError(
+                "must name no keys: they come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        if parts.scheme != SCHEME or parts.fragment:
+            raise ValueError(f"must be {FORM}")
+        if not _BUCKET.fullmatch(parts.netloc):
+            raise ValueError("must name a bucket: 3 to 63 of a-z, 0-9, dots and hyphens")
+        prefix = parts.path.strip("/")
+        prefix = f"{prefix}/" if prefix else ""
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("must have a prefix of letters, digits and ._=- between slashes")
+        options = _options(parts.query)
+        return S3Place(parts.netloc, prefix, _endpoint(options["endpoint"]), options["region"])
+
+    def name(self, key: str) -> str:
+        """Give a blob's name in the bucket."""
+        return f"{self.shard(key[:2])}{key}"
+
+    def shard(self, shard: str) -> str:
+        """Give what the names of a shard's blobs begin with."""
+        return f"{self.blobs}{shard}/"
+
+    @property
+    def blobs(self) -> str:
+        """What the names of all blobs begin with."""
+        return f"{self.prefix}blobs/"
+
+    def key(self, name: str) -> str | None:
+        """Give the key of a name that a store made, and nothing for others."""
+        key = name.rpartition("/")[2]
+        return key if KEY.fullmatch(key) and name == self.name(key) else None
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix} at {self.endpoint}"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Keys:
+    """Who we are to the store."""
+
+    access: str
+    secret: str = field(repr=False)
+    session: str | None = field(default=None, repr=False)
+
+    @staticmethod
+    def of(environment: Mapping[str, str]) -> "S3Keys | None":
+        """Read the variables that all programs for S3 read."""
+        access = environment.get("AWS_ACCESS_KEY_ID")
+        secret = environment.get("AWS_SECRET_ACCESS_KEY")
+        if not (access and secret):
+            return None
+        return S3Keys(access, secret, environment.get("AWS_SESSION_TOKEN") or None)
+
+
+def _options(query: str) -> dict[str, str]:
+    given = parse_qs(query, keep_blank_values=True)
+    for name, values in given.items():
+        if name not in _DEFAULTS or len(values) != 1:
+            raise ValueError(f"must have an endpoint and a region at most: {FORM}")
+    options = _DEFAULTS | {name: value for name, (value,) in given.items()}
+    if not _REGION.fullmatch(options["region"]):
+        raise ValueError("must have a region such as us-east-1")
+    return options
+
+
+def _endpoint(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    is_plain = parts.path.strip("/") == "" and not (parts.query or parts.fragment or "@" in url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
+        raise ValueError("must have an endpoint such as https://HOST or http://HOST:PORT")
+    return f"{parts.scheme}://{parts.netloc}"
