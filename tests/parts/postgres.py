@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +47,15 @@ class Postgres:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        end = time.monotonic() + _SECONDS
+        while not self._answers():
+            assert time.monotonic() < end, self._log.read_text()
+            if self._process is None or self._process.poll() is not None:
+                # After a crash it may take a moment until all of the one before has ended.
+                self._launch()
+            time.sleep(0.05)
+
+    def _launch(self) -> None:
         command = [self._programs / "postgres", "-D", self._data, "-p", self.port]
         settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=300"]
         options = [part for setting in settings for part in ("-c", setting)]
@@ -57,15 +66,27 @@ class Postgres:
                 stderr=log,
                 user=_user(),
             )
-        end = time.monotonic() + _SECONDS
-        while True:
-            try:
-                psycopg.connect(self.url(), connect_timeout=2).close()
-                return
-            except psycopg.OperationalError:
-                assert self._process.poll() is None, self._log.read_text()
-                assert time.monotonic() < end, self._log.read_text()
-                time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def pause(self) -> None:
+        """Let it answer nothing any more."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        # Each of its processes is the leader of a group.
+        for process in [self.pid, *_children(self.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """End it: SIGINT cuts connections and writes what is in memory, SIGQUIT does not."""
@@ -117,6 +138,11 @@ def postgres() -> Iterator[Postgres]:
         if server is not None:
             server.stop(signal.SIGQUIT)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in threads.split()]
 
 
 def _user() -> str | None:
