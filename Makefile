@@ -54,13 +54,13 @@ fix: setup ## Repair what check can repair
 	.venv/bin/buf format --write --path proto/modelkeep
 
 test: setup ## Run the tests; T=tests/domain narrows
-	$(PYTEST) $(EACH) "not alone and not minio" $(T) $(OR_NONE)
+	$(PYTEST) $(EACH) "not alone and not minio and not faults and not helm" $(T) $(OR_NONE)
 	$(PYTEST) -m "alone and not minio" $(T) $(OR_NONE)
 
 test-all: test ## Run also the tests on MinIO, which is built with Go if it is not on PATH
 	@command -v minio >/dev/null || test -x $(GO_BIN)/minio || ! command -v go >/dev/null || \
 	    GOBIN=$(GO_BIN) go install $(MINIO)
-	PATH="$(GO_BIN):$$PATH" $(PYTEST) $(EACH) "minio" $(T) $(OR_NONE)
+	PATH="$(GO_BIN):$$PATH" $(PYTEST) $(EACH) "minio or faults" $(T) $(OR_NONE)
 
 test-long: setup ## Run the suites of rounds at full length: an hour or so
 	LONG=1 $(PYTEST) $(EACH) "rounds and not alone" $(T) $(OR_NONE)
