@@ -58,22 +58,23 @@ def seaweed_server() -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
-def make_blobs(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Makes new places for blobs, as `--blobs` takes them, in an S3-compatible store.
-
-    A SeaweedFS of these tests, or the place that MODELKEEP_TEST_S3_URL names.
-    """
-    if ELSEWHERE:
-        return partial(place_elsewhere, ELSEWHERE)
-    running: S3Server = request.getfixturevalue("seaweed_server")
-    return running.url
-
-
-@pytest.fixture(scope="session")
 def minio_server() -> Iterator[S3Server]:
     """A MinIO that tests share, each with a place of its own; for tests marked `minio`."""
     with minio() as running:
         yield running
+
+
+@pytest.fixture(scope="session", params=["seaweed", pytest.param("minio", marks=pytest.mark.minio)])
+def make_blobs(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Makes new places for blobs in S3-compatible stores, as `--blobs` takes them.
+
+    Tests that use it run once with each kind: a SeaweedFS of these tests, or the place that
+    MODELKEEP_TEST_S3_URL names; and a MinIO.
+    """
+    if request.param == "seaweed" and ELSEWHERE:
+        return partial(place_elsewhere, ELSEWHERE)
+    running: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return running.url
 
 
 @pytest.fixture

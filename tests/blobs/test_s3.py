@@ -1,4 +1,4 @@
-"""Blobs in S3-compatible stores: the port's contract on two real servers."""
+"""Blobs in S3-compatible stores: the port's contract on real servers."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 from tests.blobs.spec import DATA, BlobStoreSpec, content
-from tests.parts.s3 import S3Server, bucket_at
+from tests.parts.s3 import bucket_at
 
 from modelkeep.errors import AbortedError, DataLossError
 from modelkeep_server.blobs.s3 import S3Store
@@ -23,8 +23,32 @@ def open_store(url: str) -> S3Store:
     return S3Store(S3Place.parse(url), bucket_at(url), PIECE)
 
 
-class S3Spec(BlobStoreSpec):
-    """The contract of the port; a subclass provides the fixture `url`, of a new place."""
+def _send(part: S3StagedBlob, data: bytes) -> None:
+    part.write(data)
+    part.flush()
+
+
+def content_or_none(store: S3Store, key: str) -> bytes | None:
+    try:
+        return content(store, key, 4 * PIECE)
+    except DataLossError:
+        return None
+
+
+def ours_or_told(part: S3StagedBlob) -> bool:
+    """Publish, and tell whether it said that what is there is its own."""
+    try:
+        return part.publish()
+    except AbortedError:
+        return False
+
+
+class TestS3Store(BlobStoreSpec):
+    """The contract of the port, and who wins where two go on with one part."""
+
+    @pytest.fixture
+    def url(self, make_blobs: Callable[[], str]) -> str:
+        return make_blobs()
 
     @pytest.fixture
     def store(self, url: str) -> S3Store:
@@ -172,40 +196,3 @@ class S3Spec(BlobStoreSpec):
         resumed.discard()
 
         assert other.staged_keys(math.inf) == []
-
-
-def _send(part: S3StagedBlob, data: bytes) -> None:
-    part.write(data)
-    part.flush()
-
-
-def content_or_none(store: S3Store, key: str) -> bytes | None:
-    try:
-        return content(store, key, 4 * PIECE)
-    except DataLossError:
-        return None
-
-
-def ours_or_told(part: S3StagedBlob) -> bool:
-    """Publish, and tell whether it said that what is there is its own."""
-    try:
-        return part.publish()
-    except AbortedError:
-        return False
-
-
-class TestOnSeaweed(S3Spec):
-    """On SeaweedFS, or where MODELKEEP_TEST_S3_URL is."""
-
-    @pytest.fixture
-    def url(self, make_blobs: Callable[[], str]) -> str:
-        return make_blobs()
-
-
-@pytest.mark.minio
-class TestOnMinio(S3Spec):
-    """On MinIO."""
-
-    @pytest.fixture
-    def url(self, minio_server: S3Server) -> str:
-        return minio_server.url()

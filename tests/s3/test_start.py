@@ -14,6 +14,7 @@ from modelkeep_server import app
 from modelkeep_server.edge.logs import LineWriter, logger
 from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.settings import load
+from modelkeep_server.values.s3_place import S3Place
 from modelkeep_server.values.start import StartError
 
 SECRET = "not-to-be-shown"
@@ -30,11 +31,12 @@ def _refusal(data: Path, blobs: str, **environment: str) -> str:
 
 
 def test_a_missing_bucket_is_named_and_not_made(tmp_path: Path, blobs: str) -> None:
-    elsewhere = blobs.replace("s3://modelkeep/", "s3://not-there/")
+    place = S3Place.parse(blobs)
+    elsewhere = f"s3://not-there/x?endpoint={place.endpoint}&region={place.region}"
 
     for _ in range(2):
         said = _refusal(tmp_path / "data", elsewhere)
-        assert said.startswith("the bucket not-there is missing at http://127.0.0.1:")
+        assert said.startswith(f"the bucket not-there is missing at {place.endpoint};")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_wrong_keys_are_told_and_never_shown(
 ) -> None:
     said = _refusal(tmp_path / "data", blobs, **{name: SECRET})
 
-    assert f"refuses these keys for the bucket modelkeep: {code}" in said
+    assert f"refuses these keys for the bucket {S3Place.parse(blobs).bucket}: {code}" in said
 
 
 def test_no_keys_are_told(tmp_path: Path, blobs: str) -> None:
