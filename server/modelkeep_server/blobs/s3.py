@@ -9,7 +9,6 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 
 from modelkeep.errors import UnavailableError
 from modelkeep_server.blobs.s3_bucket import S3Bucket
@@ -49,11 +48,12 @@ class S3Store:
         try:
             for future in futures:
                 future.result()
+        except UnavailableError:
+            # Nor could they be removed now; they have no row, and collection finds them.
+            raise
         except BaseException:
             for key in keys:
-                # What can't be removed now has no row: collection finds it.
-                with suppress(UnavailableError):
-                    self.remove(key)
+                self.remove(key)
             raise
         return keys
 
@@ -81,12 +81,12 @@ class S3Store:
 
     def remove_staged(self, key: str) -> None:
         """Drop a part, unless somebody here is writing it. Published bytes stay."""
-        with self._writers.unless_busy(key) as free:
-            if free:
-                name = self._place.name(key)
-                for upload in self._bucket.under_way(name):
-                    if upload.name == name:
-                        self._bucket.abort(name, upload.id)
+        if not self._writers.free([key]):
+            return
+        name = self._place.name(key)
+        for upload in self._bucket.under_way(name):
+            if upload.name == name:
+                self._bucket.abort(name, upload.id)
 
     def remove(self, key: str) -> None:
         """Drop published bytes, whose row is gone; none need be there."""
