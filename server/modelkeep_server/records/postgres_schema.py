@@ -24,7 +24,8 @@ def prepare(url: str) -> None:
         _check(url)
         _migrate(url)
     except (*LOST, DatabaseError, psycopg.Error) as error:
-        raise StartError(f"the database {shown(url)} can't be used: {error}") from error
+        why = " ".join(str(error).split())  # libpq writes several lines
+        raise StartError(f"the database {shown(url)} can't be used: {why}") from error
 
 
 def _check(url: str) -> None:
