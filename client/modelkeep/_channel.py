@@ -11,8 +11,11 @@ from modelkeep.errors import InvalidArgumentError
 
 Metadata = tuple[tuple[str, str], ...]
 
-_STREAMS = ("UploadBlobs", "DownloadFiles", "WatchEvents")
+# Who reads them knows where to go on. Left to gRPC's retries, some hung when a server stopped.
+_STREAMS = ("UploadBlobs", "DownloadFiles", "SealManifest", "WatchEvents")
 _SERVICE_CONFIG = {
+    # Where there are several servers: each call goes to the next of those that can be reached.
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             "name": [{}],
@@ -21,7 +24,8 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # With the second gRPC answers what comes in a server's last moment.
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         },
         {
@@ -31,7 +35,7 @@ _SERVICE_CONFIG = {
                 for method in _STREAMS
             ]
         },
-    ]
+    ],
 }
 _OPTIONS = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
@@ -44,10 +48,13 @@ _OPTIONS = [
 
 def open_channel(address: Address) -> grpc.Channel:
     """Give a channel with a connection of its own, made when it's first used."""
+    options = list(_OPTIONS)
+    if address.others:  # all have the certificate of the first
+        options.append(("grpc.default_authority", f"{address.host}:{address.port}"))
     if address.tls:
         credentials = grpc.ssl_channel_credentials(system_roots())
-        return grpc.secure_channel(str(address), credentials, options=_OPTIONS)
-    return grpc.insecure_channel(str(address), options=_OPTIONS)
+        return grpc.secure_channel(address.target, credentials, options=options)
+    return grpc.insecure_channel(address.target, options=options)
 
 
 def caller(address: Address, token: str, user: str | None) -> Metadata:

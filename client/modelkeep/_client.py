@@ -21,11 +21,12 @@ class Client(ByteMethods, VersionMethods, AliasMethods, AssetMethods, NamespaceM
 
     `url` (or `MODELKEEP_URL`, or `127.0.0.1:50051`) is `HOST:PORT`, `https://HOST[:PORT]` or
     `http://HOST[:PORT]`. `https` means TLS, and so does a bare address that isn't this machine's;
-    `http` means none. `token` (or `MODELKEEP_TOKEN`) is never sent in plain text to another host.
-    `cache` (or `MODELKEEP_CACHE`, or `~/.cache/modelkeep`) is a folder that any number of
-    processes may share. `user` is the name that a server running open writes down, by default
-    the one logged in here. A call takes at most `timeout` seconds; a transfer goes on for as
-    long as it moves.
+    `http` means none. Where a registry has several servers, `HOST` is a name with the addresses of
+    all, or they are `IP:PORT,IP:PORT`; calls go to those that answer, in turn. `token` (or
+    `MODELKEEP_TOKEN`) is never sent in plain text to another host. `cache` (or `MODELKEEP_CACHE`,
+    or `~/.cache/modelkeep`) is a folder that any number of processes may share. `user` is the
+    name that a server running open writes down, by default the one logged in here. A call takes
+    at most `timeout` seconds; a transfer goes on for as long as it moves.
 
     Nothing is asked before a method needs it. Methods raise the errors of `modelkeep.errors`:
     branch on the class and on `reason`. What may be retried was retried.

@@ -49,7 +49,7 @@ class _Upload:
                     todo = self._missing(todo)
                 problems = self._send(todo)
             except Error as error:
-                if not (self._heard and is_break(error)):
+                if not is_break(error) or not (self._heard or failures == 0):
                     raise
                 problems = [error]
             left = [blob for blob in todo if not blob.complete]

@@ -28,7 +28,37 @@ def test_an_address_says_whether_the_way_is_encrypted(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://models.example", "a b", "models:0", "models:65536", "user@models", "x/y/z"]
+    ("url", "target", "tls"),
+    [
+        ("127.0.0.1:1,127.0.0.2:1", "ipv4:127.0.0.1:1,127.0.0.2:1", False),
+        ("127.0.0.1:1,10.0.0.7", "ipv4:127.0.0.1:1,10.0.0.7:50051", True),
+        ("http://10.0.0.7:1, 10.0.0.8:2/", "ipv4:10.0.0.7:1,10.0.0.8:2", False),
+        ("https://[fd00::7],[fd00::8]:2", "ipv6:[fd00::7]:443,[fd00::8]:2", True),
+    ],
+)
+def test_several_servers_are_named_by_their_numbers(url: str, target: str, tls: bool) -> None:
+    address = Address.parse(url)
+
+    assert (address.target, address.tls) == (target, tls)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://models.example",
+        "ftp://models.example:21",
+        "a b",
+        "models:0",
+        "models:65536",
+        "user@models",
+        "x/y/z",
+        "models-1:1,models-2:1",
+        "10.0.0.7:1,models-2:1",
+        "10.0.0.7:1,[::1]:1",
+        "10.0.0.7:1,",
+        "10.0.0.7:1,10.0.0.8:0",
+    ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(modelkeep.InvalidArgumentError) as refused:
@@ -38,7 +68,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     assert refused.value.fields[0].field == "url"
 
 
-@pytest.mark.parametrize("url", ["http://models.example", "http://10.0.0.7:80"])
+@pytest.mark.parametrize("url", ["http://models.example", "http://127.0.0.1:80,10.0.0.7:80"])
 def test_a_token_is_not_sent_to_another_host_in_plain_text(url: str) -> None:
     with pytest.raises(modelkeep.InvalidArgumentError) as refused:
         modelkeep.Client(url, token="secret")

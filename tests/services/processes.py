@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 from tests.services.wire import Registry
@@ -40,7 +41,9 @@ class ServerProcess:
                 stderr=stderr,
             )
         try:
-            self.address: str = json.loads(self._first_line(self.log_file))["address"]
+            serving = json.loads(self._first_line(self.log_file))
+            self.address: str = serving["address"]
+            self.metrics: str = serving["metrics"]
         except BaseException:
             self._process.kill()
             self._process.wait()
@@ -55,6 +58,17 @@ class ServerProcess:
         """Give what it said so far."""
         return self.log_file.read_text()
 
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Give the entries of its log about an event."""
+        lines = self.log().splitlines(keepends=True)
+        entries = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [entry for entry in entries if entry["event"] == event]
+
+    def workers(self) -> list[int]:
+        """Give the ids of the processes that it has started."""
+        started = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in started.split()]
+
     def kill(self) -> None:
         """End it as a power cut would, but for what the kernel has."""
         self._end(signal.SIGKILL)
@@ -62,6 +76,10 @@ class ServerProcess:
     def stop(self) -> None:
         """End it as an operator would."""
         self._end(signal.SIGTERM)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
 
     def exit_code(self) -> int:
         """Wait until it has stopped by itself."""
@@ -73,7 +91,7 @@ class ServerProcess:
         self._process.wait(timeout=20)
 
     def _first_line(self, log: Path) -> str:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while "\n" not in (text := log.read_text()) and time.monotonic() < end:
             assert self._process.poll() is None, text
             time.sleep(0.02)

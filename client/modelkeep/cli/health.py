@@ -42,9 +42,9 @@ def health(
 
 def _check(address: Address, seconds: float) -> bytes:
     channel = (
-        grpc.secure_channel(str(address), grpc.ssl_channel_credentials(system_roots()))
+        grpc.secure_channel(address.target, grpc.ssl_channel_credentials(system_roots()))
         if address.tls
-        else grpc.insecure_channel(str(address))
+        else grpc.insecure_channel(address.target)
     )
     with channel:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
