@@ -1,19 +1,15 @@
 """Settings in, server out: `python -m modelkeep_server`, which `modelkeep serve` becomes."""
 
 import argparse
-import gc
-import os
 import sys
 from collections.abc import Sequence
 
-import uvloop
-
-from modelkeep_server import app
-from modelkeep_server.edge import logs
+from modelkeep_server import app, serving
 from modelkeep_server.edge.allocator import keep_memory
 from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.settings import CONFIG, SETTINGS, Address, SettingError, Settings, load
 from modelkeep_server.values.start import StartError
+from modelkeep_server.workers.supervisor import supervise
 
 EXIT_CANT_START = 1
 EXIT_WRONG_SETTING = 2
@@ -37,51 +33,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings) -> int:
     figures = Metrics(app.version())
-    lines = logs.LineWriter(sys.stderr, figures.dropped_log_lines.inc)
-    style = settings.log_format
-    if style == "auto":
-        style = "console" if lines.isatty() else "json"
-    log = logs.logger(lines, style, settings.log_level)
-    logs.adopt(log)
-    server = app.build(settings, log, figures)
+    log = serving.open_log(settings, figures.dropped_log_lines.inc)
 
     def ready(address: Address, metrics: Address | None) -> None:
-        if style == "json":
-            log.info(
+        if log.is_json:
+            log.logger.info(
                 "serving",
                 address=str(address),
                 metrics=str(metrics or "off"),
                 data=str(settings.data.absolute()),
                 blobs=str(settings.blobs or "local"),
+                workers=settings.workers,
                 open=True,
             )
         else:
-            lines.write_line(_greeting(settings, address, metrics))
+            log.lines.write_line(_greeting(settings, address, metrics))
 
-    async def run() -> None:
-        server.stop.rule_the_process(settings.drain_seconds)
-        await server.run(ready)
-
-    gc.freeze()  # what was loaded stays; no collection need look at it again
-    try:
-        uvloop.run(run())
-    finally:
-        if server.is_idle():
-            server.close()
-    lines.drain()
-    if not server.is_idle():
-        os._exit(server.stop.exit_code)  # a call hangs; what was acknowledged is durable
-    return server.stop.exit_code
+    if settings.workers > 1:
+        return supervise(settings, log.logger, ready)
+    return serving.serve(app.build(settings, log.logger, figures), log, ready)
 
 
 def _greeting(settings: Settings, address: Address, metrics: Address | None) -> str:
+    several = settings.workers > 1
+    workers = f"  workers  {settings.workers}\n" if several else ""
     default = str(address) == "127.0.0.1:50051"
     url = "" if default else f"MODELKEEP_URL={address} "
     return f"""modelkeep {app.version()} is serving.
   address  {address}
   data     {settings.data.absolute()}
   blobs    {settings.blobs or "in the data folder"}
-  metrics  {f"http://{metrics}/metrics" if metrics else "off"}
+{workers}  metrics  {f"http://{metrics}/metrics" if metrics else "off"}
   access   open: anyone who can reach it may do anything, and no name is verified
 
 Next, in another terminal:

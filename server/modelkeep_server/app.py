@@ -5,12 +5,13 @@ A new service is one line in `build`.
 
 import asyncio
 import importlib.metadata
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
+from prometheus_client import CollectorRegistry
 
 from modelkeep.errors import Error
 from modelkeep.v1 import (
@@ -56,7 +57,7 @@ SWEEP_SECONDS = 600.0
 
 def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     """Make a server of these settings, or say why it can't start."""
-    _check_addresses(settings)
+    check_addresses(settings)
     try:
         return _build(settings, log, figures)
     except StartError:
@@ -137,9 +138,10 @@ class App:
     async def run(self, ready: Callable[[Address, Address | None], None]) -> None:
         """Serve until `stop` is asked for; tell `ready` where, once calls are answered."""
         settings = self.settings
-        server = GrpcServer(self._edge, self._services, self._metrics)
-        with ExitStack() as parts:
-            metrics_address = self._serve_metrics(parts)
+        server = GrpcServer(
+            self._edge, self._services, self._metrics, shares_port=settings.workers > 1
+        )
+        with serving_metrics(settings, self._metrics.registry, self._log) as metrics_address:
             port = await server.start(settings.listen.host, settings.listen.port)
             ready(Address(settings.listen.host, port), metrics_address)
             sweeping = asyncio.create_task(self._keep_swept())
@@ -160,23 +162,32 @@ class App:
                 self._log.error("sweep failed", exc_info=fault)
             await asyncio.sleep(SWEEP_SECONDS)
 
-    def _serve_metrics(self, parts: ExitStack) -> Address | None:
-        wanted = self.settings.metrics_listen
-        if wanted is None:
-            return None
-        try:
-            http, _ = metrics.serve(self._metrics, wanted.host, wanted.port)
-        except OSError as problem:
-            if "metrics_listen" in self.settings.given:
-                raise StartError(
-                    f"can't serve metrics on {wanted}: {problem.strerror}; choose another with "
-                    "--metrics-listen, or off"
-                ) from None
-            self._log.warning("no metrics", address=str(wanted), problem=problem.strerror)
-            return None
-        parts.callback(http.server_close)
-        parts.callback(http.shutdown)
-        return Address(wanted.host, http.server_port)
+
+@contextmanager
+def serving_metrics(
+    settings: Settings, registry: CollectorRegistry, log: Logger
+) -> Iterator[Address | None]:
+    """Answer Prometheus until the end of the block; yields where, if anywhere."""
+    wanted = settings.metrics_listen
+    if wanted is None:
+        yield None
+        return
+    try:
+        http, _ = metrics.serve(registry, wanted.host, wanted.port)
+    except OSError as problem:
+        if "metrics_listen" in settings.given:
+            raise StartError(
+                f"can't serve metrics on {wanted}: {problem.strerror}; choose another with "
+                "--metrics-listen, or off"
+            ) from None
+        log.warning("no metrics", address=str(wanted), problem=problem.strerror)
+        yield None
+        return
+    try:
+        yield Address(wanted.host, http.server_port)
+    finally:
+        http.shutdown()
+        http.server_close()
 
 
 def version() -> str:
@@ -206,7 +217,8 @@ def _folder_error(data: Path, problem: BaseException) -> StartError | None:
     )
 
 
-def _check_addresses(settings: Settings) -> None:
+def check_addresses(settings: Settings) -> None:
+    """Refuse addresses at which nothing may be served."""
     if settings.listen.port and settings.listen == settings.metrics_listen:
         raise StartError(
             f"calls and metrics can't both be served at {settings.listen}; choose another address "

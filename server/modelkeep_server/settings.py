@@ -155,6 +155,9 @@ SETTINGS = {
         f"local, in the data folder, or {FORM}.",
         is_secret=True,
     ),
+    "workers": Setting(
+        _between(1, 64, int), "1", "Processes that serve; more than one need Postgres."
+    ),
     "listen": Setting(_address, "127.0.0.1:50051", "Where to serve gRPC."),
     "metrics_listen": Setting(
         _address_or_off, "127.0.0.1:50052", "Where to serve metrics to Prometheus, or off."
@@ -192,6 +195,7 @@ class Settings:
     data: Path
     database: str | None = field(repr=False)
     blobs: S3Place | None
+    workers: int
     listen: Address
     metrics_listen: Address | None
     allow_open: bool
@@ -223,7 +227,15 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] = os.environ) 
             if name != CONFIG and name not in values:
                 values[name] = _parsed(name, value, where(name))
     defaults = {name: setting.parse(setting.default) for name, setting in SETTINGS.items()}
-    return Settings(**(defaults | values), given=frozenset(values), s3_keys=S3Keys.of(environment))
+    settings = Settings(
+        **(defaults | values), given=frozenset(values), s3_keys=S3Keys.of(environment)
+    )
+    if settings.workers > 1 and settings.database is None:
+        raise SettingError(
+            f"the setting workers is {settings.workers}; more than 1 share a database, and SQLite "
+            "is for one process: name one of Postgres with --database"
+        )
+    return settings
 
 
 def _parsed(name: str, value: Any, where: str) -> Any:

@@ -73,9 +73,10 @@ def _streaming(channel: grpc.Channel, method: str) -> Any:
     return call(b"")
 
 
-def _refused(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+def refused(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Give the exit code and the log of a server that does not start."""
     process = Process(folder, *arguments, **environment)
-    code = process.process.wait(timeout=20)
+    code = process.process.wait(timeout=60)
     return code, process.log.read_text()
 
 
@@ -167,7 +168,7 @@ def test_a_taken_port_is_said_in_one_line(started: Process, tmp_path: Path) -> N
     other = tmp_path / "other"
     other.mkdir()
 
-    code, said = _refused(other, f"--listen={address}", "--metrics-listen=off")
+    code, said = refused(other, f"--listen={address}", "--metrics-listen=off")
 
     assert code == 1
     assert said == (
@@ -183,18 +184,18 @@ def test_a_taken_metrics_port_stops_the_start_only_where_it_was_asked_for(
     other = tmp_path / "other"
     other.mkdir()
 
-    code, said = _refused(other, "--listen=127.0.0.1:0", f"--metrics-listen={metrics}")
+    code, said = refused(other, "--listen=127.0.0.1:0", f"--metrics-listen={metrics}")
 
     assert code == 1
     assert said.startswith(f"modelkeep serve: can't serve metrics on {metrics}: Address already")
 
 
-def test_a_second_server_on_the_same_folder_is_refused(started: Process, tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_folder_isrefused(started: Process, tmp_path: Path) -> None:
     data = started.serving()["data"]
     other = tmp_path / "other"
     other.mkdir()
 
-    code, said = _refused(other, f"--data={data}", "--listen=127.0.0.1:0")
+    code, said = refused(other, f"--data={data}", "--listen=127.0.0.1:0")
 
     assert code == 1
     assert said.count("\n") == 1
@@ -202,7 +203,7 @@ def test_a_second_server_on_the_same_folder_is_refused(started: Process, tmp_pat
 
 
 def test_an_open_server_stays_on_this_machine(tmp_path: Path) -> None:
-    code, said = _refused(tmp_path, "--listen=0.0.0.0:0")
+    code, said = refused(tmp_path, "--listen=0.0.0.0:0")
 
     assert code == 1
     assert "won't listen on 0.0.0.0:0" in said
@@ -218,7 +219,7 @@ def test_an_open_server_serves_others_where_that_is_meant(tmp_path: Path) -> Non
 
 
 def test_a_wrong_setting_is_wrong_usage(tmp_path: Path) -> None:
-    code, said = _refused(tmp_path, MODELKEEP_MAX_UPLOADS="lots")
+    code, said = refused(tmp_path, MODELKEEP_MAX_UPLOADS="lots")
 
     assert code == 2
     assert said == (

@@ -16,6 +16,9 @@ def serve(
     blobs: Annotated[
         str | None, typer.Option(help="local, or s3://BUCKET/PREFIX?endpoint=URL&region=REGION.")
     ] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Processes that serve; more than one need Postgres.")
+    ] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT to serve gRPC at.")] = None,
     metrics_listen: Annotated[
         str | None, typer.Option(help="HOST:PORT to serve metrics to Prometheus at, or off.")

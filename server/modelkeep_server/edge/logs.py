@@ -8,10 +8,11 @@ and messages are never logged.
 import atexit
 import json
 import logging
+import select
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -62,22 +63,39 @@ class LineWriter:
             items += [self._texts.get() for _ in range(self._texts.qsize())]
             # Where it is closed or broken there is nowhere to say so.
             with suppress(OSError, ValueError):
-                self._file.write("".join(item for item in items if isinstance(item, str)))
-                self._file.flush()
+                for piece in _pieces([item for item in items if isinstance(item, str)]):
+                    self._file.write(piece)
+                    self._file.flush()
             for item in items:
                 if isinstance(item, threading.Event):
                     item.set()
             time.sleep(PAUSE_SECONDS)
 
 
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines to what a pipe takes at once: other processes may write to it too."""
+    piece, size = "", 0
+    for line in lines:
+        length = len(line.encode())
+        if piece and size + length > select.PIPE_BUF:
+            yield piece
+            piece, size = "", 0
+        piece, size = piece + line, size + length
+    if piece:
+        yield piece
+
+
 class Logger:
     """A log of events with values, from one level up."""
 
-    def __init__(self, lines: LineWriter, render: Render, level: str) -> None:
-        """Write what `render` makes of an event."""
+    def __init__(
+        self, lines: LineWriter, render: Render, level: str, always: Mapping[str, object]
+    ) -> None:
+        """Write what `render` makes of an event, and of what `always` says in each."""
         self._lines = lines
         self._render = render
         self._lowest = LEVELS[level]
+        self._always = always
 
     def log(self, level: str, event: str, /, **values: object) -> None:
         """Log an event; `exc_info` may be an exception, whose traceback is logged too."""
@@ -85,7 +103,7 @@ class Logger:
             return
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         fault = values.pop("exc_info", None)
-        entry = {"timestamp": now, "level": level, "event": event, **values}
+        entry = {"timestamp": now, "level": level, "event": event, **self._always, **values}
         if isinstance(fault, BaseException):
             entry["exception"] = "".join(traceback.format_exception(fault)).rstrip()
         self._lines.write_line(self._render(entry))
@@ -107,9 +125,9 @@ class Logger:
         self.log("error", event, **values)
 
 
-def logger(lines: LineWriter, style: str, level: str) -> Logger:
+def logger(lines: LineWriter, style: str, level: str, **always: object) -> Logger:
     """Give a log that writes `style` (`json` or `console`) from this level up."""
-    return Logger(lines, _json if style == "json" else _console, level)
+    return Logger(lines, _json if style == "json" else _console, level, always)
 
 
 def adopt(log: Logger) -> None:

@@ -120,6 +120,6 @@ class _Calls(Collector):
         yield from (calls, running, seconds, received, sent)
 
 
-def serve(metrics: Metrics, host: str, port: int) -> tuple[HTTPServer, Thread]:
+def serve(registry: CollectorRegistry, host: str, port: int) -> tuple[HTTPServer, Thread]:
     """Answer Prometheus at this address; `OSError` where it is taken."""
-    return prometheus_client.start_http_server(port, host, registry=metrics.registry)
+    return prometheus_client.start_http_server(port, host, registry=registry)

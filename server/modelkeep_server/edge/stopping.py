@@ -20,6 +20,7 @@ class Stop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._force_after: float | None = None
+        self._once = False
 
     def ask(self, reason: str, exit_code: int = 0) -> None:
         """Stop for this reason; only the first is heard."""
@@ -41,18 +42,20 @@ class Stop:
         if not self._asked.is_set():
             await self._wake.wait()
 
-    def rule_the_process(self, drain_seconds: float) -> None:
+    def rule_the_process(self, drain_seconds: float, *, once: bool = False) -> None:
         """Stop at SIGTERM and SIGINT, at the second of them at once. On the event loop.
 
         A stop that takes much longer than the drain time is forced, whatever hangs: what was
-        acknowledged is durable already.
+        acknowledged is durable already. `once` is for who may be told twice of one stop: a second
+        signal means nothing.
         """
+        self._once = once
         self._force_after = drain_seconds + FORCE_AFTER_SECONDS
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signal, number)
 
     def _signal(self, number: int) -> None:
-        if self._asked.is_set():
+        if self._asked.is_set() and not self._once:
             os._exit(128 + number)
         self.ask(signal.Signals(number).name)

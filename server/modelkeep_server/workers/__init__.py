@@ -1,0 +1,1 @@
+"""`--workers N`: one supervisor, and N processes that serve at its address."""
