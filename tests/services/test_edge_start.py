@@ -76,7 +76,10 @@ def _streaming(channel: grpc.Channel, method: str) -> Any:
 def refused(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """Give the exit code and the log of a server that does not start."""
     process = Process(folder, *arguments, **environment)
-    code = process.process.wait(timeout=60)
+    try:
+        code = process.process.wait(timeout=60)
+    finally:
+        process.process.kill()
     return code, process.log.read_text()
 
 

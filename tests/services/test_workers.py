@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 import urllib.request
 from collections import Counter, defaultdict
@@ -271,13 +272,16 @@ def test_the_port_of_workers_is_taken(server: ServerProcess, url: str, workers: 
 
 
 def test_workers_take_nobodys_port(tmp_path: Path, url: str) -> None:
-    with serving(tmp_path / "one") as one:
-        code, said = refused(
-            tmp_path, f"--listen={one.address}", "--workers=2", f"--database={url}"
-        )
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as most gRPC servers do
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+
+        code, said = refused(tmp_path, f"--listen={address}", "--workers=2", f"--database={url}")
 
     assert code == 1
-    assert said.startswith(f"modelkeep serve: can't listen on {one.address}: Address already")
+    assert said.startswith(f"modelkeep serve: can't listen on {address}: Address already in use")
 
 
 def test_where_a_worker_cannot_start_none_does(tmp_path: Path) -> None:
