@@ -28,6 +28,7 @@ from modelkeep.v1.admin_service_pb2 import GetServerInfoRequest
 from modelkeep_server.records.postgres_schema import LOCK
 
 SECONDS = 60
+NO_METRICS = "--metrics-listen=off"
 
 
 @pytest.fixture
@@ -261,7 +262,7 @@ def test_the_port_of_workers_is_taken(server: ServerProcess, url: str, workers: 
         f"--listen={server.address}",
         f"--workers={workers}",
         f"--database={url}",
-        "--metrics-listen=off",
+        NO_METRICS,
     )
 
     assert code == 1
@@ -278,7 +279,9 @@ def test_workers_take_nobodys_port(tmp_path: Path, url: str) -> None:
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
 
-        code, said = refused(tmp_path, f"--listen={address}", "--workers=2", f"--database={url}")
+        code, said = refused(
+            tmp_path, f"--listen={address}", "--workers=2", f"--database={url}", NO_METRICS
+        )
 
     assert code == 1
     assert said.startswith(f"modelkeep serve: can't listen on {address}: Address already in use")
@@ -287,7 +290,9 @@ def test_workers_take_nobodys_port(tmp_path: Path, url: str) -> None:
 def test_where_a_worker_cannot_start_none_does(tmp_path: Path) -> None:
     nobody = f"postgresql://ada:secret@127.0.0.1:{free_port()}/models"
 
-    code, said = refused(tmp_path, "--workers=2", f"--database={nobody}", "--listen=127.0.0.1:0")
+    code, said = refused(
+        tmp_path, "--workers=2", f"--database={nobody}", "--listen=127.0.0.1:0", NO_METRICS
+    )
 
     assert code == 1
     assert said.count("\n") == 1
