@@ -9,10 +9,13 @@ UV := $(or $(shell command -v uv),.uv/bin/uv)
 T ?= tests
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -p tests.plugins.no_skips -p tests.plugins.tallies
+# What takes other servers and tools, or long; `make test` leaves it out.
+HEAVY := minio or helm or faults
 # Tests that measure time run by themselves. Of a narrow choice one group may be empty (5).
 EACH := -n auto --dist loadgroup -m
 # The last that there was; whoever has none and no Go skips its tests, aloud.
 MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 GO_BIN := $(CURDIR)/.go/bin
 OR_NONE := || [ $$? -eq 5 ]
 LAST_TAG := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
@@ -38,7 +41,7 @@ gen: ## Make what is made from the contract: Python code, the page of errors
 	@$(MAKE) --no-print-directory setup
 	.venv/bin/python tools/errors_page.py
 
-check: setup ## Format, lint, types, layers, contract
+check: setup ## Format, lint, types, layers, contract, what is deployed
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy $(wildcard client/modelkeep server/modelkeep_server tests tools bench demo)
@@ -54,13 +57,15 @@ fix: setup ## Repair what check can repair
 	.venv/bin/buf format --write --path proto/modelkeep
 
 test: setup ## Run the tests; T=tests/domain narrows
-	$(PYTEST) $(EACH) "not alone and not minio and not faults and not helm" $(T) $(OR_NONE)
-	$(PYTEST) -m "alone and not minio" $(T) $(OR_NONE)
+	$(PYTEST) $(EACH) "not alone and not ($(HEAVY))" $(T) $(OR_NONE)
+	$(PYTEST) -m "alone and not ($(HEAVY))" $(T) $(OR_NONE)
 
-test-all: test ## Run also the tests on MinIO, which is built with Go if it is not on PATH
-	@command -v minio >/dev/null || test -x $(GO_BIN)/minio || ! command -v go >/dev/null || \
-	    GOBIN=$(GO_BIN) go install $(MINIO)
-	PATH="$(GO_BIN):$$PATH" $(PYTEST) $(EACH) "minio or faults" $(T) $(OR_NONE)
+test-all: test ## Run also what takes MinIO or Helm, built with Go if not on PATH, or takes long
+	@command -v go >/dev/null || exit 0; \
+	command -v minio >/dev/null || test -x $(GO_BIN)/minio || GOBIN=$(GO_BIN) go install $(MINIO); \
+	command -v helm >/dev/null || test -x $(GO_BIN)/helm || GOBIN=$(GO_BIN) go install $(HELM)
+	PATH="$(GO_BIN):$$PATH" $(PYTEST) $(EACH) "($(HEAVY)) and not alone" $(T) $(OR_NONE)
+	PATH="$(GO_BIN):$$PATH" $(PYTEST) -m "($(HEAVY)) and alone" $(T) $(OR_NONE)
 
 test-long: setup ## Run the suites of rounds at full length: an hour or so
 	LONG=1 $(PYTEST) $(EACH) "rounds and not alone" $(T) $(OR_NONE)

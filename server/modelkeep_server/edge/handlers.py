@@ -58,6 +58,7 @@ class Edge:
         Reads that are quick run on the event loop, unless the database is far away.
         """
         self._log = log
+        self._errors = metrics.errors
         self._report = errors.reporter(log, metrics.internal_errors.inc)
         self._stopping: Error | None = None
         self._streams: set[Rpc] = set()
@@ -75,6 +76,7 @@ class Edge:
         self._pools = (unary, uploads, downloads)
         watches = cap(Kind.WATCH, capacity.watches)
         self._caps = (*(pool.cap for pool in self._pools), watches)
+        metrics.caps.extend(self._caps)
 
         opening = Opening(identity, access)
         judge, streams, idle = self._judged, self._streams, capacity.idle_seconds
@@ -166,6 +168,8 @@ class Edge:
         seconds = time.monotonic() - rpc.started
         method = rpc.method
         method.metrics.ended(code, seconds, rpc.received, rpc.sent)
+        if error:
+            self._errors[error.code, error.reason] += 1
         write = self._log.info if method.permission else self._log.debug
         write(
             "call",

@@ -18,8 +18,8 @@ class Cap:
 
     def __init__(self, kind: str, limit: int, each: int, refused: Callable[[], None]) -> None:
         """Allow `limit` calls at once, `each` of one caller; tell `refused` of each one more."""
-        self._kind = kind
-        self._limit = limit
+        self.kind = kind
+        self.limit = limit
         self._each = each
         self._refused = refused
         self._taken = 0
@@ -34,18 +34,18 @@ class Cap:
     def take(self, caller: str) -> None:
         """Count a caller's call, or refuse it."""
         with self._lock:
-            has_room = self._taken < self._limit
+            has_room = self._taken < self.limit
             if has_room and self._callers[caller] < self._each:
                 self._taken += 1
                 self._callers[caller] += 1
                 return
         self._refused()
-        limit, whose = (self._each, "of one caller ") if has_room else (self._limit, "")
+        limit, whose = (self._each, "of one caller ") if has_room else (self.limit, "")
         raise ResourceExhaustedError(
             "TOO_MANY_CALLS",
-            f"the server is at its limit of {limit} {self._kind} calls {whose}at once",
+            f"the server is at its limit of {limit} {self.kind} calls {whose}at once",
             retry_after_seconds=RETRY_AFTER_SECONDS,
-            kind=self._kind,
+            kind=self.kind,
             limit=limit,
         )
 

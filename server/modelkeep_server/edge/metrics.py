@@ -20,6 +20,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from modelkeep_server.edge.limits import Cap
+
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 
 
@@ -27,7 +29,7 @@ class Metrics:
     """The server's figures. A registry of its own, so that two servers in a process don't meet."""
 
     def __init__(self, version: str) -> None:
-        """Start at zero."""
+        """Start at zero. `errors` are counted by code and reason, on the event loop."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -48,8 +50,11 @@ class Metrics:
             "Log lines that nobody read in time.",
             registry=self.registry,
         )
+        self.errors: Counter[tuple[str, str]] = Counter()
+        self.caps: list[Cap] = []
         self._methods: list[MethodMetrics] = []
         self.registry.register(_Calls(self._methods))
+        self.registry.register(_Edge(self.errors, self.caps))
 
     def of(self, method: str) -> "MethodMetrics":
         """Give one method's figures."""
@@ -118,6 +123,31 @@ class _Calls(Collector):
             received.add_metric(labels, method.received)
             sent.add_metric(labels, method.sent)
         yield from (calls, running, seconds, received, sent)
+
+
+class _Edge(Collector):
+    """Makes into series what concerns no single method."""
+
+    def __init__(self, errors: Counter[tuple[str, str]], caps: Iterable[Cap]) -> None:
+        self._errors = errors
+        self._caps = caps
+
+    def collect(self) -> Iterator[Metric]:
+        errors = CounterMetricFamily(
+            "modelkeep_errors", "Calls that ended with an error.", labels=["code", "reason"]
+        )
+        for labels, count in list(self._errors.items()):
+            errors.add_metric(labels, count)
+        slots = GaugeMetricFamily(
+            "modelkeep_slots", "How many calls may be under way at once.", labels=["kind"]
+        )
+        taken = GaugeMetricFamily(
+            "modelkeep_slots_taken", "How many of these are taken.", labels=["kind"]
+        )
+        for cap in self._caps:
+            slots.add_metric([cap.kind], cap.limit)
+            taken.add_metric([cap.kind], cap.taken)
+        yield from (errors, slots, taken)
 
 
 def serve(registry: CollectorRegistry, host: str, port: int) -> tuple[HTTPServer, Thread]:
