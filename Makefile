@@ -49,6 +49,8 @@ check: setup ## Format, lint, types, layers, contract, what is deployed
 	.venv/bin/buf format --diff --exit-code --path proto/modelkeep
 	.venv/bin/buf lint
 	.venv/bin/python tools/errors_page.py --check
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	.venv/bin/hadolint Dockerfile
 	$(if $(LAST_TAG),.venv/bin/buf breaking --against '.git#tag=$(LAST_TAG)',@echo "no release yet: nothing to break")
 
 fix: setup ## Repair what check can repair
