@@ -19,6 +19,7 @@ HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 GO_BIN := $(CURDIR)/.go/bin
 OR_NONE := || [ $$? -eq 5 ]
 LAST_TAG := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
+CHART := deploy/helm/modelkeep
 PROTOS := $(shell find proto -name '*.proto')
 # Inside .venv, so that it goes when that does.
 READY := .venv/.ready
@@ -50,6 +51,7 @@ check: setup ## Format, lint, types, layers, contract, what is deployed
 	.venv/bin/buf lint
 	.venv/bin/python tools/errors_page.py --check
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	.venv/bin/check-jsonschema --schemafile $(CHART)/values.schema.json $(CHART)/values.yaml
 	.venv/bin/hadolint Dockerfile
 	$(if $(LAST_TAG),.venv/bin/buf breaking --against '.git#tag=$(LAST_TAG)',@echo "no release yet: nothing to break")
 
