@@ -22,9 +22,9 @@ ENV UV_COMPILE_BYTECODE=1 \
 WORKDIR /src
 # The dependencies first: they change less often than the code.
 COPY pyproject.toml uv.lock ./
-RUN /uv/bin/uv sync --frozen --no-dev --extra server --no-install-project
+RUN /uv/bin/uv sync --frozen --no-dev --extra server --extra otel --no-install-project
 COPY . .
-RUN /uv/bin/uv sync --frozen --no-dev --extra server --no-editable
+RUN /uv/bin/uv sync --frozen --no-dev --extra server --extra otel --no-editable
 
 FROM ${BASE}
 COPY --from=build /opt/modelkeep /opt/modelkeep

@@ -18,6 +18,7 @@ import grpc
 from modelkeep._address import Address
 from modelkeep._channel import Metadata, caller, open_channel
 from modelkeep._status import to_error
+from modelkeep._trace import joined, without_instrumentation
 from modelkeep.errors import (
     CancelledError,
     DeadlineExceededError,
@@ -133,7 +134,9 @@ class Wire:
         while True:
             try:
                 return method(
-                    request, timeout=max(end - time.monotonic(), 0.001), metadata=self._metadata
+                    request,
+                    timeout=max(end - time.monotonic(), 0.001),
+                    metadata=joined(self._metadata),
                 )
             except grpc.RpcError as problem:
                 error = to_error(problem, self._address)
@@ -180,7 +183,8 @@ def _open(
     method: _Streaming[_Request, _Item], request: _Request, metadata: Metadata, address: Address
 ) -> Stream[_Item]:
     try:
-        return Stream(method(request, metadata=metadata), address)
+        with without_instrumentation():
+            return Stream(method(request, metadata=joined(metadata)), address)
     except ValueError:  # grpc's way to say that the channel is closed
         raise closed_error() from None
 

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from modelkeep._progress import Meter
@@ -29,13 +30,14 @@ def run_all(
 ) -> list[_Result]:
     """Run functions, each in a thread, as long as bytes move; give their results.
 
-    At the first failure, or when the caller is interrupted, `cancel` shall make the others end.
+    They have the caller's context. At the first failure, or when the caller is interrupted,
+    `cancel` shall make the others end.
     """
     if not work:
         return []
     pool = ThreadPoolExecutor(len(work), "modelkeep-transfer")
     try:
-        runs = [pool.submit(function) for function in work]
+        runs = [pool.submit(copy_context().run, function) for function in work]
         todo = set(runs)
         while todo:
             done, todo = wait(todo, timeout=1.0, return_when="FIRST_COMPLETED")

@@ -15,6 +15,7 @@ import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -125,7 +126,8 @@ class Client:
         await self.close()
 
     async def _run(self, function: Callable[[], _R]) -> _R:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        run = functools.partial(copy_context().run, function)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     push = _awaited(_client.Client.push)
     pull = _awaited(_client.Client.pull)

@@ -5,6 +5,7 @@ A new service is one line in `build`.
 
 import asyncio
 import importlib.metadata
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -26,7 +27,7 @@ from modelkeep.v1 import (
 )
 from modelkeep_server.blobs import open_store
 from modelkeep_server.domain import namespaces, upkeep
-from modelkeep_server.edge import metrics
+from modelkeep_server.edge import metrics, tracing
 from modelkeep_server.edge.access import OpenAccess
 from modelkeep_server.edge.handlers import Edge
 from modelkeep_server.edge.identity import OpenIdentity
@@ -104,8 +105,17 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             _service(version_service_pb2, VersionService(records)),
         ]
         identity = OpenIdentity(records.principal_key)
+        tracer = tracing.tracer(os.environ, version(), log)
+        if tracer:
+            parts.callback(tracer.close)
         edge = Edge(
-            identity, OpenAccess(), capacity, figures, log, quick_reads=not records.is_shared
+            identity,
+            OpenAccess(),
+            capacity,
+            figures,
+            log,
+            quick_reads=not records.is_shared,
+            tracer=tracer,
         )
         sweep = partial(upkeep.sweep, records, store)
         return App(settings, services, edge, figures, log, stop, sweep, parts.pop_all().close)

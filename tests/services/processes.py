@@ -41,7 +41,7 @@ class ServerProcess:
                 stderr=stderr,
             )
         try:
-            serving = json.loads(self._first_line(self.log_file))
+            serving = json.loads(self._greeting(self.log_file))
             self.address: str = serving["address"]
             self.metrics: str = serving["metrics"]
         except BaseException:
@@ -90,12 +90,12 @@ class ServerProcess:
             os.kill(self._process.pid, number)
         self._process.wait(timeout=20)
 
-    def _first_line(self, log: Path) -> str:
+    def _greeting(self, log: Path) -> str:
         end = time.monotonic() + 60
-        while "\n" not in (text := log.read_text()) and time.monotonic() < end:
+        while '"event": "serving"' not in (text := log.read_text()) and time.monotonic() < end:
             assert self._process.poll() is None, text
             time.sleep(0.02)
-        return text.partition("\n")[0]
+        return next(line for line in text.splitlines() if '"event": "serving"' in line)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from modelkeep.errors import Error
 from modelkeep_server.edge.metrics import MethodMetrics
+from modelkeep_server.edge.tracing import Span
 from modelkeep_server.values.call import Call
 from modelkeep_server.values.hints import Quick
 
@@ -54,7 +55,17 @@ class Method:
 class Rpc:
     """A call under way: what its log line and its figures say, and what ends it early."""
 
-    __slots__ = ("call", "end", "ending", "method", "received", "resource", "sent", "started")
+    __slots__ = (
+        "call",
+        "end",
+        "ending",
+        "method",
+        "received",
+        "resource",
+        "sent",
+        "span",
+        "started",
+    )
 
     def __init__(self, method: Method) -> None:
         """Begin now."""
@@ -65,6 +76,7 @@ class Rpc:
         self.sent = 0
         self.resource = ""
         self.ending: Error | None = None
+        self.span: Span | None = None
         self.end: Callable[[Error], None] = self._can_not_end
 
     def _can_not_end(self, error: Error) -> None:

@@ -2,7 +2,7 @@
 
 Each concern has a file; here they come together: a call is refused while the server stops, opened
 (`opening`), run where its kind runs (`unary`, `transfers`, `watches`), answered (`errors`),
-counted (`metrics`) and logged (`logs`).
+counted (`metrics`), logged (`logs`) and traced (`tracing`).
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from modelkeep_server.edge.logs import Logger
 from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.edge.opening import Opening
 from modelkeep_server.edge.streams import GoneError
+from modelkeep_server.edge.tracing import Tracer
 from modelkeep_server.edge.transfers import Transfer
 from modelkeep_server.edge.unary import Unary
 from modelkeep_server.edge.watches import Watch
@@ -52,12 +53,14 @@ class Edge:
         log: Logger,
         *,
         quick_reads: bool = True,
+        tracer: Tracer | None = None,
     ) -> None:
         """Make the pools and caps that this capacity asks for.
 
         Reads that are quick run on the event loop, unless the database is far away.
         """
         self._log = log
+        self._tracer = tracer
         self._errors = metrics.errors
         self._report = errors.reporter(log, metrics.internal_errors.inc)
         self._stopping: Error | None = None
@@ -133,6 +136,8 @@ class Edge:
 
         async def handle(raw: Any, context: Any) -> Any:
             rpc = Rpc(method)
+            if self._tracer and method.permission:
+                rpc.span = self._tracer.begin(method.name, context.invocation_metadata() or ())
             method.metrics.running += 1
             error: Error | None = None
             code = "OK"
@@ -168,19 +173,25 @@ class Edge:
         seconds = time.monotonic() - rpc.started
         method = rpc.method
         method.metrics.ended(code, seconds, rpc.received, rpc.sent)
+        reason = error.reason if error else ""
         if error:
-            self._errors[error.code, error.reason] += 1
+            self._errors[code, reason] += 1
+        traced = {}
+        if rpc.span:
+            rpc.span.end(code, reason)
+            traced = {"trace": rpc.span.trace_id}
         write = self._log.info if method.permission else self._log.debug
         write(
             "call",
             method=method.name,
             code=code,
-            reason=error.reason if error else "",
+            reason=reason,
             principal=rpc.call.principal,
             resource=rpc.resource,
             ms=round(seconds * 1000, 3),
             received=rpc.received,
             sent=rpc.sent,
+            **traced,
         )
 
 
