@@ -39,6 +39,7 @@ from modelkeep_server.edge.stopping import Stop
 from modelkeep_server.records import blobs
 from modelkeep_server.records.folder import make_for_blobs
 from modelkeep_server.records.opening import open_records, start_error
+from modelkeep_server.records.records import Records
 from modelkeep_server.services.access import AccessService
 from modelkeep_server.services.admin import AdminService
 from modelkeep_server.services.artifacts import ArtifactService
@@ -117,6 +118,7 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             quick_reads=not records.is_shared,
             tracer=tracer,
         )
+        _show(figures, records)
         sweep = partial(upkeep.sweep, records, store)
         return App(settings, services, edge, figures, log, stop, sweep, parts.pop_all().close)
 
@@ -198,6 +200,19 @@ def serving_metrics(
     finally:
         http.shutdown()
         http.server_close()
+
+
+def _show(figures: Metrics, records: Records) -> None:
+    figures.gauge(
+        "modelkeep_log_position",
+        "Position of the last event that this server knows of.",
+        lambda: records.known_position,
+    )
+    figures.gauge(
+        "modelkeep_writes_waiting",
+        "Writes that wait for this server's next commit.",
+        lambda: records.writes_waiting,
+    )
 
 
 def version() -> str:

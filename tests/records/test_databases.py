@@ -59,6 +59,15 @@ def test_what_was_answered_is_committed(opened: Opened) -> None:
     assert _keys(opened) == ["a"]
 
 
+def test_it_tells_how_many_writes_wait(opened: Opened) -> None:
+    with Batch(opened):
+        futures = [opened.submit(_add(key)) for key in "abc"]
+        assert opened.writes_waiting == 3
+
+    assert [future.result() for future in futures] == ["a", "b", "c"]
+    assert opened.writes_waiting == 0
+
+
 def test_a_job_that_fails_takes_nothing_with_it(opened: Opened) -> None:
     def refuse(session: Session) -> None:
         session.run(_ADD, key="refused", value=b"")

@@ -6,7 +6,7 @@ Prometheus asks: the library's own counters, with their locks, cost a call ten t
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.server import HTTPServer
 from threading import Thread
 
@@ -55,6 +55,10 @@ class Metrics:
         self._methods: list[MethodMetrics] = []
         self.registry.register(_Calls(self._methods))
         self.registry.register(_Edge(self.errors, self.caps))
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Tell Prometheus what `read` says when it asks."""
+        prometheus_client.Gauge(name, text, registry=self.registry).set_function(read)
 
     def of(self, method: str) -> "MethodMetrics":
         """Give one method's figures."""

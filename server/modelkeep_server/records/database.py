@@ -15,6 +15,10 @@ class Database(Protocol):
     def is_shared(self) -> bool:
         """Whether other servers use it too. Such a one is reached over a network."""
 
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for this server's next commit."""
+
     def read(self) -> Session:
         """Answer a session of this thread for reading what is committed."""
 

@@ -77,6 +77,11 @@ class PostgresDatabase:
         self._listening: Connection | None = None
         self._jobs = Writer("postgres-writer", self._end, lambda: None)
 
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for this server's next commit."""
+        return self._jobs.waiting
+
     def read(self) -> Session:
         """Answer a session for reading what is committed; any thread may use it."""
         return self._reader

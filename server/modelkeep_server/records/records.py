@@ -30,11 +30,18 @@ class Records:
         self._listeners: list[Callable[[Committed], None]] = []
         self.principal_key = keys.principals
         self.pages = Pages(keys.pages)
+        self.known_position = self.position()
+        """Of the last event that this server knows of."""
 
     @property
     def is_shared(self) -> bool:
         """Whether other servers use the database too. It is reached over a network then."""
         return self._database.is_shared
+
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for this server's next commit."""
+        return self._database.writes_waiting
 
     def read(self) -> Session:
         """Answer this thread's session for reading what is committed."""
@@ -102,6 +109,8 @@ class Records:
 
     def tell(self, committed: Committed) -> None:
         """Call the listeners."""
+        # Threads may tell of two commits in the other order.
+        self.known_position = max(self.known_position, committed.position)
         for listener in self._listeners:
             listener(committed)
 

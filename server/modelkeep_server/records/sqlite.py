@@ -118,6 +118,11 @@ class SqliteDatabaseFile:
         self._failure: Error | None = None
         self._jobs = Writer("sqlite-writer", self._end, self._shorten_log)
 
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for this server's next commit."""
+        return self._jobs.waiting
+
     def read(self) -> Session:
         """Answer this thread's reading session."""
         session: SqliteSession | None = getattr(self._local, "session", None)

@@ -53,6 +53,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for the next commit, or nearly so many."""
+        return self._jobs.qsize()
+
     def submit(self, work: Work[T]) -> Future[T]:
         """Queue `work`, and answer at once what will hold its answer."""
         future: Future[T] = Future()
