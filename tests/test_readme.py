@@ -87,15 +87,3 @@ def test_the_story_works_word_for_word(
         "2 archived {'auc': 0.93}",
         "1 archived {'auc': 0.91}",
     ]
-
-
-def test_every_page_that_the_documents_link_to_exists() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    missing = [
-        f"{page.relative_to(ROOT)} → {target}"
-        for page in pages
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
-        if not (page.parent / target).exists()
-    ]
-
-    assert missing == []
