@@ -27,6 +27,8 @@ from modelkeep.v1 import (
 )
 from modelkeep_server.blobs import open_store
 from modelkeep_server.domain import namespaces, upkeep
+from modelkeep_server.domain.collection import Collection
+from modelkeep_server.domain.operations import Operations
 from modelkeep_server.edge import metrics, tracing
 from modelkeep_server.edge.access import OpenAccess
 from modelkeep_server.edge.handlers import Edge
@@ -95,14 +97,22 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
         )
         upkeep.begin(records, store)
         namespaces.ensure_default(records, SYSTEM)
+        operations = Operations(
+            records,
+            [Collection(records, store)],
+            lambda what, fault: log.error(what, exc_info=fault),
+        )
+        parts.callback(operations.stop)
         services: list[Service] = [
             _service(access_service_pb2, AccessService(records)),
-            _service(admin_service_pb2, AdminService(version(), True, capacity, records.position)),
+            _service(
+                admin_service_pb2, AdminService(version(), True, capacity, records, operations)
+            ),
             _service(artifact_service_pb2, ArtifactService(records, store, settings.max_uploads)),
             _service(asset_service_pb2, AssetService(records)),
             _service(event_service_pb2, EventService(records)),
             _service(namespace_service_pb2, NamespaceService(records)),
-            _service(operation_service_pb2, OperationService(records)),
+            _service(operation_service_pb2, OperationService(records, operations)),
             _service(version_service_pb2, VersionService(records)),
         ]
         identity = OpenIdentity(records.principal_key)
@@ -120,7 +130,8 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
         )
         _show(figures, records)
         sweep = partial(upkeep.sweep, records, store)
-        return App(settings, services, edge, figures, log, stop, sweep, parts.pop_all().close)
+        close = parts.pop_all().close
+        return App(settings, services, edge, figures, log, stop, sweep, operations, close)
 
 
 class App:
@@ -135,6 +146,7 @@ class App:
         log: Logger,
         stop: Stop,
         sweep: Callable[[], None],
+        operations: Operations,
         close: Callable[[], None],
     ) -> None:
         """Take the parts; `sweep` is done at times, `close` lets go of what holds something."""
@@ -146,6 +158,7 @@ class App:
         self._metrics = figures
         self._log = log
         self._sweep = sweep
+        self._operations = operations
 
     async def run(self, ready: Callable[[Address, Address | None], None]) -> None:
         """Serve until `stop` is asked for; tell `ready` where, once calls are answered."""
@@ -157,10 +170,12 @@ class App:
             port = await server.start(settings.listen.host, settings.listen.port)
             ready(Address(settings.listen.host, port), metrics_address)
             sweeping = asyncio.create_task(self._keep_swept())
+            self._operations.start()
             await self.stop.wait()
             sweeping.cancel()
             self._log.info("stopping", reason=self.stop.reason)
-            await server.stop(settings.drain_seconds)
+            given_back = asyncio.to_thread(self._operations.stop)
+            await asyncio.gather(server.stop(settings.drain_seconds), given_back)
 
     def is_idle(self) -> bool:
         """Tell whether nothing runs in a thread any more."""

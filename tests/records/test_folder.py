@@ -119,7 +119,7 @@ def test_an_older_folder_is_migrated_after_a_copy_is_kept(data: Path, newer: Pat
     assert "added" in _tables(data / "modelkeep.db")
     assert _settings(data / "modelkeep.db") == settings
     (copy,) = _copies(data)
-    assert copy.name.startswith("modelkeep.db.0001_initial.")
+    assert copy.name.startswith("modelkeep.db.0002_operations.")
     assert "added" not in _tables(copy)
     assert _settings(copy) == settings
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600

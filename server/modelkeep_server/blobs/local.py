@@ -46,6 +46,11 @@ class LocalStore:
             self._check_folders()
         self._make_folders()
 
+    @property
+    def files(self) -> LocalFiles:
+        """What is there, whatever the records say."""
+        return self._files
+
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
         # One shard, so that one folder is synced.

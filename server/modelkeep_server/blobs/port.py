@@ -114,6 +114,10 @@ class BlobStore(BlobReader, Protocol):
     answer, as reads do.
     """
 
+    @property
+    def files(self) -> BlobFiles:
+        """What is there, whatever the records say."""
+
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
 

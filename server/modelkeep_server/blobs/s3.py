@@ -36,6 +36,11 @@ class S3Store:
         self._writers = Writers()
         self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
 
+    @property
+    def files(self) -> S3Files:
+        """What is there, whatever the records say."""
+        return self._files
+
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
         keys = [_new_key() for _ in blobs]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from modelkeep.errors import NotFoundError, OutOfRangeError
+from modelkeep.errors import DataLossError, NotFoundError, OutOfRangeError
 from modelkeep.names import VersionSelector
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, read_checked
@@ -11,6 +11,7 @@ from modelkeep_server.domain import resolve, versions
 from modelkeep_server.records import blobs
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.sql import Session
+from modelkeep_server.records.versions import StoredVersion
 from modelkeep_server.values.limits import MIB
 from modelkeep_server.values.stored_blob import StoredBlob
 from modelkeep_server.values.wire import bytes_head, number_field
@@ -30,18 +31,31 @@ def download(
     session = records.read()
     version = resolve.version(session, selector)
     versions.check_content(version)
-    ranges = [
-        _range(session, version.manifest_id, selector, index, item)
-        for index, item in enumerate(wanted)
-    ]
-    return _messages(store, ranges)
+    ranges = [_range(session, version, selector, index, item) for index, item in enumerate(wanted)]
+    return _unless_purged(records, version, _messages(store, ranges))
+
+
+def _unless_purged(
+    records: Records, version: StoredVersion, messages: Iterator[bytes]
+) -> Iterator[bytes]:
+    """Say so where bytes can't be read since they were released meanwhile."""
+    try:
+        yield from messages
+    except DataLossError:
+        versions.check_kept(records.read(), version.id)
+        raise
 
 
 def _range(
-    session: Session, manifest_id: int, selector: VersionSelector, index: int, item: pb.FileRange
+    session: Session,
+    version: StoredVersion,
+    selector: VersionSelector,
+    index: int,
+    item: pb.FileRange,
 ) -> _Range:
-    blob = blobs.of_file(session, manifest_id, item.path)
+    blob = blobs.of_file(session, version.manifest_id, item.path)
     if blob is None:
+        versions.check_kept(session, version.id)
         raise NotFoundError(
             "RESOURCE_NOT_FOUND",
             f"{selector} has no file {item.path}",

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from modelkeep.errors import InvalidArgumentError
+from modelkeep.errors import InvalidArgumentError, UnavailableError
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, Checksums
+from modelkeep_server.domain import possession
 from modelkeep_server.domain.possession import check_parent
 from modelkeep_server.domain.uploads import digest_mismatch
 from modelkeep_server.records import blobs
@@ -21,7 +22,7 @@ def store(records: Records, blob_store: BlobStore, pack: pb.BlobPack) -> list[pb
     session = records.read()
     check_parent(session, pack.parent)
     content = _checked(pack)
-    held = blobs.held(session, pack.parent, list(content))
+    held = possession.present(records, pack.parent, list(content))
     unknown = [
         digest for digest in content if digest not in held and not blobs.is_known(session, digest)
     ]
@@ -32,9 +33,15 @@ def store(records: Records, blob_store: BlobStore, pack: pb.BlobPack) -> list[pb
     ]
     others = [digest for digest in content if digest not in held and digest not in set(unknown)]
     if stored or others:
-        superfluous = records.bookkeep(lambda tx: _publish(tx, pack.parent, stored, others))
+        put_us = now_us()
+        superfluous, gone = records.bookkeep(
+            lambda tx: _publish(tx, pack.parent, stored, others, put_us)
+        )
         for key in superfluous:
             blob_store.remove(key)
+        if gone:
+            # Collected since they were seen to be here; their bytes are in our hands.
+            return store(records, blob_store, pack)
     return [
         pb.BlobProgress(digest=digest, durable_size=len(data), complete=True)
         for digest, data in content.items()
@@ -65,12 +72,19 @@ def check_chunk(size: int, field: str) -> None:
 
 
 def _publish(
-    session: Session, parent: str, stored: Sequence[StoredBlob], others: Sequence[str]
-) -> list[str]:
-    """Write the rows; answer the keys whose bytes came a second time meanwhile."""
+    session: Session,
+    parent: str,
+    stored: Sequence[StoredBlob],
+    others: Sequence[str],
+    put_us: int,
+) -> tuple[list[str], list[str]]:
+    """Write the rows; answer the keys whose bytes came twice, and the digests that are gone."""
     now = now_us()
-    blobs.hold(session, parent, others, now)
-    return [blob.key for blob in stored if not blobs.add(session, parent, blob, now)]
+    if now - put_us > blobs.GRACE_US // 2:
+        # Without a row for so long, bytes may have been collected.
+        raise UnavailableError("STORAGE_BUSY", "storing the pack took too long; send it again")
+    gone = blobs.hold(session, parent, others, now)
+    return [blob.key for blob in stored if not blobs.add(session, parent, blob, now)], gone
 
 
 def _checksums(data: bytes) -> bytes:

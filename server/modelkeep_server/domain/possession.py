@@ -1,5 +1,7 @@
 """Whose bytes: a blob counts where its bytes were sent to, and nowhere else."""
 
+from collections.abc import Sequence
+
 from modelkeep.names import NamespaceName
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.domain import namespaces
@@ -17,11 +19,7 @@ def find_missing(
     session = records.read()
     check_parent(session, parent)
     wanted = list(dict.fromkeys(digests))
-    held = blobs.held(session, parent, wanted)
-    now = now_us()
-    fading = [digest for digest, blob in held.items() if blob.grace_us < now + blobs.GRACE_US // 2]
-    if fading:
-        records.bookkeep(lambda tx: blobs.renew(tx, fading, now))
+    held = present(records, parent, wanted)
     missing = []
     for digest in wanted:
         if digest not in held:
@@ -30,6 +28,25 @@ def find_missing(
                 pb.MissingBlob(digest=digest, durable_size=part.durable_size if part else 0)
             )
     return missing
+
+
+def present(records: Records, parent: str, digests: Sequence[str]) -> set[str]:
+    """Tell which blobs were sent to `parent`, each safe from collection for half a grace time.
+
+    What was said to be here stays long enough for whoever rests on that.
+    """
+    held = blobs.held(records.read(), parent, digests)
+    soon = now_us() + blobs.GRACE_US // 2
+    fading = [digest for digest, blob in held.items() if blob.grace_us < soon]
+    if not fading:
+        return set(held)
+
+    def renew(tx: Session) -> set[str]:
+        there = blobs.held(tx, parent, fading)
+        blobs.renew(tx, there, now_us())
+        return set(there)
+
+    return held.keys() - set(fading) | records.bookkeep(renew)
 
 
 def check_parent(session: Session, parent: str) -> None:

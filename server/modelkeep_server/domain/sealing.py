@@ -15,7 +15,7 @@ from google.longrunning.operations_pb2 import Operation
 from modelkeep.errors import AbortedError, FailedPreconditionError, InvalidArgumentError
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, read_checked
-from modelkeep_server.domain import manifest_text
+from modelkeep_server.domain import manifest_text, possession
 from modelkeep_server.domain.manifest_text import Line
 from modelkeep_server.domain.possession import check_parent
 from modelkeep_server.records import blobs, sealing
@@ -35,7 +35,9 @@ def seal(records: Records, store: BlobStore, parent: str, digest: str) -> Iterat
     """Seal a manifest, and answer how far that is."""
     session = records.read()
     check_parent(session, parent)
-    found = sealing.find(session, parent, digest)
+    # Its text keeps a manifest that no version has yet, so this is asked first.
+    is_here = possession.present(records, parent, [digest])
+    found = sealing.find(session, parent, digest) if is_here else None
     if found is not None and found.sealed:
         yield operation(found)
         return
@@ -108,6 +110,8 @@ def _check(session: Session, store: BlobStore, manifest: StoredBlob, parent: str
 def _begin(session: Session, parent: str, digest: str, count: int) -> Seal:
     now = now_us()
     found = sealing.find(session, parent, digest)
+    if not blobs.is_known(session, digest):
+        raise _missing([digest], "the manifest itself is not here any more")
     if found is None:
         return sealing.begin(session, parent, digest, count, now + sealing.LEASE_US)
     # One that would last longer than any was given by a clock that has been set back since.

@@ -26,6 +26,7 @@ from modelkeep.errors import (
 )
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, Checksums, StagedBlob
+from modelkeep_server.domain import possession
 from modelkeep_server.domain.possession import check_parent
 from modelkeep_server.records import blobs, staging
 from modelkeep_server.records.clock import now_us
@@ -77,7 +78,7 @@ class Upload:
         session = self._records.read()
         check_parent(session, self.header.parent)
         check_size(self.header.size)
-        if blobs.find_held(session, self.header.parent, self.header.digest) is not None:
+        if possession.present(self._records, self.header.parent, [self.header.digest]):
             # Sent before: what comes is counted and dropped.
             self._durable = self.header.size
             if self.header.offset >= self.header.size:

@@ -22,6 +22,7 @@ from modelkeep_server.records.assets import StoredAsset
 from modelkeep_server.records.encode import message_bytes, read_stored, timestamp
 from modelkeep_server.records.manifests import SealedManifest
 from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
 from modelkeep_server.records.transaction import Transaction
 from modelkeep_server.records.versions import StoredVersion
 from modelkeep_server.values.call import Answer, Call
@@ -140,13 +141,21 @@ def purge(records: Records, call: Call, name: VersionName, reason: str, etag: st
             )
         if stored.purged:
             return stored.answer()
-        version.purged = True
-        version.purge_time.CopyFrom(timestamp(tx.time_us))
-        changed = rows.put(tx, stored, version)
-        _count(tx, asset, size=-version.record.size)
-        return changed.answer()
+        return put_purged(tx, asset, stored, version).answer()
 
     return records.change(call, "version.purged", work, reason=reason)
+
+
+def put_purged(
+    tx: Transaction, asset: StoredAsset, stored: StoredVersion, version: version_pb2.Version
+) -> StoredVersion:
+    """Release the bytes of a version that is deleted by now."""
+    version.purged = True
+    version.purge_time.CopyFrom(timestamp(tx.time_us))
+    changed = rows.put(tx, stored, version)
+    hidden = int(stored.deleted_us is None)
+    _count(tx, asset, versions=-hidden, size=-version.record.size)
+    return changed
 
 
 def check_content(stored: StoredVersion) -> None:
@@ -157,6 +166,14 @@ def check_content(stored: StoredVersion) -> None:
             "CONTENT_PURGED", f"the bytes of {name} were released", resource=name
         )
     resolve.check_live(stored)
+
+
+def check_kept(session: Session, *version_ids: int) -> None:
+    """Refuse what was read of versions' files, if they may have been released meanwhile."""
+    for version_id in version_ids:
+        stored = rows.by_id(session, version_id)
+        if stored is not None and stored.purged:
+            check_content(stored)
 
 
 def _asset_for(

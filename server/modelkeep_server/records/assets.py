@@ -34,6 +34,7 @@ COLUMNS = (
 )
 """Those of a `StoredAsset`, in the order of its fields."""
 _FIND = Statement(lambda: Asset.select(*COLUMNS).where(Asset.resource == bind("resource")))
+_BY_ID = Statement(lambda: Asset.select(*COLUMNS).where(Asset.id == bind("id")))
 _FIND_FOLDED = Statement(
     lambda: Asset.select(Asset.resource).where(
         (Asset.namespace == bind("namespace")) & (Asset.folded == bind("folded"))
@@ -125,6 +126,12 @@ class StoredAsset:
 def find(session: Session, name: AssetName) -> StoredAsset | None:
     """Find an asset, live or deleted."""
     row = session.row(_FIND, resource=str(name))
+    return StoredAsset(*row) if row else None
+
+
+def by_id(session: Session, asset_id: int) -> StoredAsset | None:
+    """Find an asset by its row."""
+    row = session.row(_BY_ID, id=asset_id)
     return StoredAsset(*row) if row else None
 
 

@@ -26,6 +26,14 @@ _HELD = Statement(
         .where((Scope.name == bind("scope")) & (Blob.digest == bind("digest")))
     )
 )
+_HELD_ROW = Statement(
+    lambda: (
+        Blob.select(Blob.id, Blob.size, Blob.grace_us)
+        .join(BlobHolder, on=(BlobHolder.blob == Blob.id))
+        .join(Scope, on=(Scope.id == BlobHolder.scope))
+        .where((Scope.name == bind("scope")) & (Blob.digest == bind("digest")))
+    )
+)
 _ID = Statement(lambda: Blob.select(Blob.id).where(Blob.digest == bind("digest")))
 _ANY = Statement(lambda: Blob.select(Blob.id).limit(1))
 _ADD = Statement(
@@ -85,6 +93,9 @@ def of_file(session: Session, manifest_id: int, path: str) -> StoredBlob | None:
 
 def held(session: Session, scope: str, digests: Sequence[str]) -> dict[str, HeldBlob]:
     """Tell which of these were sent to this scope."""
+    if len(digests) == 1:
+        row = session.row(_HELD_ROW, scope=scope, digest=digest_bytes(digests[0]))
+        return {digests[0]: HeldBlob(*row)} if row else {}
     found: dict[str, HeldBlob] = {}
     for start in range(0, len(digests), _MOST_VALUES):
         part = [digest_bytes(digest) for digest in digests[start : start + _MOST_VALUES]]
@@ -127,14 +138,18 @@ def add(session: Session, scope: str, blob: StoredBlob, now_us: int) -> bool:
     return row is None
 
 
-def hold(session: Session, scope: str, digests: Iterable[str], now_us: int) -> None:
-    """Let blobs that are here belong to a scope too, which proved that it has the bytes."""
+def hold(session: Session, scope: str, digests: Iterable[str], now_us: int) -> list[str]:
+    """Let blobs belong to a scope too, which proved that it has the bytes; answer those gone."""
     scope_row = scope_id(session, scope)
+    gone = []
     for digest in digests:
         row = session.row(_ID, digest=digest_bytes(digest))
-        if row is not None:
+        if row is None:
+            gone.append(digest)
+        else:
             session.run(_HOLD, scope=scope_row, blob=row[0])
     renew(session, digests, now_us)
+    return gone
 
 
 def renew(session: Session, digests: Iterable[str], now_us: int) -> None:

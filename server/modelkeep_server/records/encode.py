@@ -14,7 +14,14 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from modelkeep.errors import DataLossError
-from modelkeep.v1 import alias_pb2, asset_pb2, event_pb2, namespace_pb2, version_pb2
+from modelkeep.v1 import (
+    admin_service_pb2,
+    alias_pb2,
+    asset_pb2,
+    event_pb2,
+    namespace_pb2,
+    version_pb2,
+)
 from modelkeep_server.values.wire import bytes_field
 
 M = TypeVar("M", bound=Message)
@@ -31,7 +38,13 @@ _BODY_FIELDS = TAIL_FIELDS - {"aliases"}
 # What is on the log, by the name of its message.
 LOGGED: dict[str, type[Message]] = {
     kind.DESCRIPTOR.full_name: kind
-    for kind in (alias_pb2.Alias, asset_pb2.Asset, namespace_pb2.Namespace, version_pb2.Version)
+    for kind in (
+        admin_service_pb2.CollectGarbageRequest,
+        alias_pb2.Alias,
+        asset_pb2.Asset,
+        namespace_pb2.Namespace,
+        version_pb2.Version,
+    )
 }
 
 

@@ -63,9 +63,12 @@ _BEGIN = Statement(
     )
 )
 _TAKE = Statement(
-    lambda: Manifest.update(fence=Manifest.fence + 1, lease_us=bind("lease_us")).where(
-        (Manifest.id == bind("id")) & (Manifest.fence == bind("fence"))
-    )
+    # A manifest that was released refers to its text again.
+    lambda: Manifest.update(
+        fence=Manifest.fence + 1,
+        lease_us=bind("lease_us"),
+        blob=Blob.select(Blob.id).where(Blob.digest == Manifest.digest),
+    ).where((Manifest.id == bind("id")) & (Manifest.fence == bind("fence")))
 )
 _ADVANCE = Statement(
     lambda: Manifest.update(

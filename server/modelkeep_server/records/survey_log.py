@@ -16,6 +16,7 @@ from modelkeep_server.records.tables import (
     EventBody,
     EventScope,
     Namespace,
+    Operation,
     Request,
     Version,
 )
@@ -83,6 +84,11 @@ _ALIASES = Statement(
     lambda: Alias.select(
         Asset.resource, Alias.name, Alias.revision, Alias.version, Alias.message
     ).join(Asset)
+)
+_OPERATIONS = Statement(
+    lambda: Operation.select(Operation.name, Operation.request).where(
+        Operation.logged == True  # noqa: E712  # peewee's way to say it in SQL
+    )
 )
 
 
@@ -166,6 +172,8 @@ def logged(session: Session) -> Iterator[LoggedRow]:
     for asset, name, revision, version, message in session.each(_ALIASES):
         live = version is not None
         yield LoggedRow(f"{asset}/aliases/{name}", revision, message if live else None)
+    for name, request in session.each(_OPERATIONS):
+        yield LoggedRow(f"operations/{name}", 1, request)
 
 
 def _without_aliases(message: bytes) -> bytes:

@@ -111,6 +111,17 @@ class Blob(Table):
     grace_us = BigIntegerField()
 
 
+class CondemnedBlob(Table):
+    """Bytes in the store to which no row gives a digest any more: gone when their time comes."""
+
+    key = TextField(primary_key=True)
+    size = BigIntegerField()
+    due_us = BigIntegerField()
+
+    class Meta:
+        without_rowid = True
+
+
 class BlobHolder(Table):
     """Whose bytes: a blob belongs where it was sent to."""
 
@@ -140,13 +151,13 @@ class StagedPart(Table):
 
 
 class Manifest(Table):
-    """A manifest, being sealed or sealed."""
+    """A manifest, being sealed or sealed. One whose versions were all purged has no blob."""
 
     scope = ForeignKeyField(Scope, index=False)
     # Under which its sealing can be asked for: opaque, since row numbers tell of others.
     operation = TextField(unique=True)
     digest = BlobField()
-    blob = ForeignKeyField(Blob)
+    blob = ForeignKeyField(Blob, null=True)
     file_count = IntegerField()
     checked_files = IntegerField()
     size = BigIntegerField()
@@ -192,6 +203,15 @@ class Version(Table):
             (("asset", "digest", "number"), False),
             (("asset", "stage", "number"), False),
         )
+
+
+# Of those that are deleted alone, so that making a version costs no more.
+Version.add_index(
+    Version.purged,
+    Version.purge_us,
+    where=Version.purge_us.is_null(False),
+    name="version_purged_purge_us",
+)
 
 
 class Recipe(Table):
@@ -311,6 +331,31 @@ class EventScope(Table):
         without_rowid = True
 
 
+class Operation(Table):
+    """Long work that was asked for: how far it is, and what came of it."""
+
+    # Opaque, as a seal's.
+    name = TextField(unique=True)
+    kind = TextField()
+    principal = TextField()
+    created_us = BigIntegerField()
+    request = BlobField()
+    # Whether an event says that it was asked for.
+    logged = BooleanField()
+    # Where it goes on.
+    cursor = TextField()
+    progress = BlobField()
+    cancelled = BooleanField()
+    done = BooleanField()
+    # A `google.rpc.Status`, where it came to nothing.
+    error = BlobField(null=True)
+    fence = BigIntegerField()
+    lease_us = BigIntegerField()
+
+    class Meta:
+        indexes = ((("done", "id"), False),)
+
+
 TABLES: tuple[type[Table], ...] = (
     Setting,
     Principal,
@@ -319,6 +364,7 @@ TABLES: tuple[type[Table], ...] = (
     Asset,
     Scope,
     Blob,
+    CondemnedBlob,
     BlobHolder,
     StagedPart,
     Manifest,
@@ -333,4 +379,5 @@ TABLES: tuple[type[Table], ...] = (
     Event,
     EventBody,
     EventScope,
+    Operation,
 )

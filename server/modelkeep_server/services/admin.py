@@ -1,16 +1,18 @@
 """The server itself: what it is, and its limits."""
 
 import time
-from collections.abc import Callable
 
 from google.protobuf.descriptor import Descriptor
 
 from modelkeep.names import MAX_PATH_BYTES
 from modelkeep.v1 import admin_service_pb2 as pb
 from modelkeep.v1 import artifact_service_pb2, options_pb2, version_pb2, version_service_pb2
+from modelkeep_server.domain import collection
+from modelkeep_server.domain.operations import Operations
+from modelkeep_server.records.records import Records
 from modelkeep_server.services.paging import MAX_BYTES, MAX_SIZE
 from modelkeep_server.values import limits
-from modelkeep_server.values.call import Call
+from modelkeep_server.values.call import Answer, Call
 from modelkeep_server.values.capacity import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, Capacity
 from modelkeep_server.values.hints import on_loop
 
@@ -23,11 +25,13 @@ class AdminService:
         version: str,
         open_to_all: bool,
         capacity: Capacity,
-        log_position: Callable[[], int],
+        records: Records,
+        operations: Operations,
     ) -> None:
-        """Tell of a server of this version and capacity, and of its log."""
+        """Tell of a server of this version and capacity; long work is asked of `operations`."""
         self._info = pb.ServerInfo(version=version, open=open_to_all, limits=_limits(capacity))
-        self._log_position = log_position
+        self._records = records
+        self._operations = operations
 
     @on_loop(lambda _: True)
     def GetServerInfo(self, request: pb.GetServerInfoRequest, call: Call) -> pb.ServerInfo:
@@ -35,8 +39,12 @@ class AdminService:
         info = pb.ServerInfo()
         info.CopyFrom(self._info)
         info.time.FromMicroseconds(time.time_ns() // 1000)
-        info.log_position = self._log_position()
+        info.log_position = self._records.position()
         return info
+
+    def CollectGarbage(self, request: pb.CollectGarbageRequest, call: Call) -> Answer:
+        """Ask for a collection of what nothing refers to."""
+        return collection.ask(self._records, self._operations, call, request)
 
 
 def _limits(capacity: Capacity) -> pb.Limits:

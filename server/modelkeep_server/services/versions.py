@@ -64,14 +64,17 @@ class VersionService:
             self._records.pages, call, request, default=_FILES_DEFAULT, most=_FILES_MOST
         )
         # The token says which version it is, since an alias may move between two pages.
-        if paging.after:
-            manifest_id, after = int(paging.after[0]), str(paging.after[1])
-        else:
+        after = str(paging.after[1]) if paging.after else ""
+        version = rows.by_id(session, int(paging.after[0])) if paging.after else None
+        if version is None:
             selector = VersionSelector.parse(request.parent, "parent")
-            manifest_id, after = resolve.version(session, selector).manifest_id, ""
-        found = manifests.files(session, manifest_id, after, paging.limit, request.path_prefix)
+            version = resolve.version(session, selector)
+        found = manifests.files(
+            session, version.manifest_id, after, paging.limit, request.path_prefix
+        )
+        versions.check_kept(session, version.id)
         return paging.answer(
-            ([manifest_id, file.path], comparison.file_message(file).SerializeToString())
+            ([version.id, file.path], comparison.file_message(file).SerializeToString())
             for file in found
         )
 
@@ -101,6 +104,7 @@ class VersionService:
             answer.recipe.extend(changes)
         path = str(paging.after[2]) if paging.after else ""
         files = comparison.files(session, base.manifest_id, other.manifest_id, path, paging.limit)
+        versions.check_kept(session, base.id, other.id)
         kept, token = paging.cut(
             ([base.id, other.id, file.path], file.SerializeToString()) for file in files
         )

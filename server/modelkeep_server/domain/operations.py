@@ -1,0 +1,152 @@
+"""Long work as operations: done in steps, and gone on with wherever its server died.
+
+* A step looks, and perhaps changes what is not in the records, so that it can be repeated; then it
+  is one transaction, which says too how far the operation is.
+* An operation is done by whoever has its lease; a server does one at a time.
+* One that is cancelled ends before its next step. What it has done stays done.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeAlias
+
+from google.longrunning.operations_pb2 import Operation
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
+
+from modelkeep.errors import AbortedError, ResourceExhaustedError, UnavailableError
+from modelkeep_server.domain.sealing import OPERATION_PREFIX
+from modelkeep_server.records import operations as rows
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.operations import LostError, StoredOperation
+from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.transaction import Transaction
+
+POLL_SECONDS = 2.0
+"""How soon a server sees what another was asked for, or left."""
+
+_PASSING = (AbortedError, ResourceExhaustedError, UnavailableError)
+Step: TypeAlias = Callable[[Session], tuple[str, Message]]
+
+
+class Job(Protocol):
+    """A kind of operation."""
+
+    @property
+    def kind(self) -> str:
+        """The kind's name."""
+
+    def step(self, operation: StoredOperation) -> Step | None:
+        """Begin the next step; nothing where there is none.
+
+        What it answers is run in a transaction, perhaps again, and tells where to go on and how
+        far the operation is.
+        """
+
+    def metadata(self, operation: StoredOperation) -> Message:
+        """Tell how far an operation is."""
+
+    def response(self, operation: StoredOperation) -> Message:
+        """Tell what came of an operation that is done."""
+
+
+class Operations:
+    """The operations of a registry: asking for them, looking at them, doing them."""
+
+    def __init__(
+        self, records: Records, jobs: Iterable[Job], on_fault: Callable[[str, Exception], None]
+    ) -> None:
+        """Do these jobs; `on_fault` is told what should not happen."""
+        self._records = records
+        self._jobs = {job.kind: job for job in jobs}
+        self._on_fault = on_fault
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="operations", daemon=True)
+
+    def ask(self, tx: Transaction, kind: str, request: Message, *, changes: bool) -> Operation:
+        """Ask for an operation. One that `changes` something is an act, and so on the log."""
+        body = request.SerializeToString(deterministic=True)
+        stored = rows.add(tx, kind, body, logged=changes)
+        if changes:
+            tx.note(f"{OPERATION_PREFIX}{stored.name}", 1, type(request), None, body)
+        return self.describe(stored)
+
+    def describe(self, stored: StoredOperation) -> Operation:
+        """Make an operation's message."""
+        job = self._jobs[stored.kind]
+        answer = Operation(name=f"{OPERATION_PREFIX}{stored.name}", done=stored.done)
+        answer.metadata.Pack(job.metadata(stored))
+        if stored.error is not None:
+            answer.error.ParseFromString(stored.error)
+        elif stored.done:
+            answer.response.Pack(job.response(stored))
+        return answer
+
+    def start(self) -> None:
+        """Begin to do what was asked for."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now whether something was asked for."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the step under way, and let others go on."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                found = self._take()
+                if found is not None:
+                    self._do(found)
+                    continue
+            except Exception as fault:
+                self._on_fault("an operation can't be taken up or ended", fault)
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+
+    def _take(self) -> StoredOperation | None:
+        waiting = rows.waiting(self._records.read(), now_us())
+        if waiting is None:
+            return None
+        return self._records.bookkeep(lambda tx: rows.take(tx, waiting, now_us()))
+
+    def _do(self, operation: StoredOperation) -> None:
+        current = operation
+        try:
+            while not (self._stopping.is_set() or current.cancelled):
+                step = self._jobs[current.kind].step(current)
+                if step is None:
+                    return self._end(current, None)
+                current = self._records.bookkeep(_advancing(current, step))
+        except LostError:
+            return None
+        except _PASSING:
+            # Not at once: it would pass no sooner.
+            self._stopping.wait(POLL_SECONDS)
+        except Exception as fault:
+            self._on_fault(f"{OPERATION_PREFIX}{current.name} failed", fault)
+            return self._end(current, Status(code=Code.INTERNAL, message="see the server's log"))
+        if current.cancelled:
+            return self._end(current, Status(code=Code.CANCELLED, message="it was cancelled"))
+        return self._records.bookkeep(lambda tx: rows.give_back(tx, current))
+
+    def _end(self, operation: StoredOperation, error: Status | None) -> None:
+        body = error.SerializeToString() if error is not None else None
+        self._records.bookkeep(lambda tx: rows.end(tx, operation, body))
+
+
+def _advancing(operation: StoredOperation, step: Step) -> Callable[[Session], StoredOperation]:
+    def work(session: Session) -> StoredOperation:
+        cursor, progress = step(session)
+        body = progress.SerializeToString()
+        return rows.advance(session, operation, cursor, body, now_us())
+
+    return work

@@ -1,0 +1,69 @@
+"""Long work, and the collection of bytes that nothing refers to."""
+
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    Model,
+    TextField,
+)
+
+
+class Table(Model):
+    class Meta:
+        legacy_table_names = False
+
+
+class CondemnedBlob(Table):
+    key = TextField(primary_key=True)
+    size = BigIntegerField()
+    due_us = BigIntegerField()
+
+    class Meta:
+        without_rowid = True
+
+
+class Operation(Table):
+    # Opaque, as a seal's.
+    name = TextField(unique=True)
+    kind = TextField()
+    principal = TextField()
+    created_us = BigIntegerField()
+    request = BlobField()
+    # Whether an event says that it was asked for.
+    logged = BooleanField()
+    # Where it goes on.
+    cursor = TextField()
+    progress = BlobField()
+    cancelled = BooleanField()
+    done = BooleanField()
+    # A `google.rpc.Status`, where it came to nothing.
+    error = BlobField(null=True)
+    fence = BigIntegerField()
+    lease_us = BigIntegerField()
+
+    class Meta:
+        indexes = ((("done", "id"), False),)
+
+
+class Version(Table):
+    purged = BooleanField()
+    purge_us = BigIntegerField(null=True)
+
+
+Version.add_index(
+    Version.purged,
+    Version.purge_us,
+    where=Version.purge_us.is_null(False),
+    name="version_purged_purge_us",
+)
+
+TABLES: tuple[type[Table], ...] = (CondemnedBlob, Operation)
+
+
+def up(migrator, db):
+    with db.bind_ctx((*TABLES, Version)):
+        db.create_tables(TABLES)
+        migrator.migrate(migrator.drop_not_null("manifest", "blob_id"))
+        # Of those that are deleted alone, so that making a version costs no more.
+        db.execute(Version._meta.fields_to_index()[-1])
