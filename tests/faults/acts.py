@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from google.longrunning.operations_pb2 import Operation
+from tests.collecting import begin, finished, purge
 from tests.faults.state import comparable, content, state
 from tests.rounds import check_kept
 from tests.services.wire import Registry, chunks, digest, header, manifest, pack, refused
 from tests.services.writes import WRITES, Write, fill, writes
 
 from modelkeep.v1 import artifact_service_pb2 as artifacts
+from modelkeep.v1.admin_service_pb2 import CollectGarbageMetadata
 from modelkeep.v1.operation_service_pb2 import ListOperationsRequest
 
 CHUNK = 64 * 1024
@@ -42,7 +44,28 @@ class Act(Protocol):
         """Hold what is there to what the act was, once."""
 
 
-ACTS = ("upload a large blob", "go on with an upload", "upload a pack", "seal", *WRITES)
+_DROPPED: dict[str, bytes] = {f"{n}": _RANDOM.randbytes(200 + n) for n in range(7)}
+_KEPT: dict[str, bytes] = {"0": _DROPPED["0"], "kept": b"kept"}
+
+
+ACTS = (
+    "upload a large blob",
+    "go on with an upload",
+    "upload a pack",
+    "seal",
+    "collect garbage",
+    *WRITES,
+)
+
+
+def prepare_garbage(r: Registry) -> None:
+    """Make what is to be collected, once its grace time is over."""
+    r.create("dropped", _DROPPED)
+    r.create("dropped", _DROPPED | {"more": b"more"})
+    r.create("dropped", _KEPT)
+    r.push_blobs(b"used by nobody")
+    purge(r, 1, "dropped")
+    purge(r, 2, "dropped")
 
 
 def prepare(r: Registry) -> None:
@@ -62,6 +85,7 @@ def act_of(what: str, r: Registry, before: list[Any]) -> Act:
         "go on with an upload": LargeUpload(RESUMED, before),
         "upload a pack": PackUpload(PACKED, before),
         "seal": Sealing(FILES, before),
+        "collect garbage": Collecting(before),
     }
     return others.get(what) or UnaryWrite(writes(r)[what], before)
 
@@ -164,6 +188,42 @@ class Sealing:
 
     def check_done(self, r: Registry) -> None:
         _check_usable(r, self.files)
+
+
+@dataclass
+class Collecting:
+    """A collection; one that its server's death cut off is gone on with by the next."""
+
+    before: list[Any]
+    acknowledged: int = 0
+
+    def run(self, r: Registry) -> None:
+        operation = begin(r)
+        self.acknowledged = 1
+        finished(r, operation)
+
+    def check_after_crash(self, r: Registry) -> None:
+        listed = r.operations.ListOperations(ListOperationsRequest()).operations
+        asked = [one for one in listed if one.metadata.Is(CollectGarbageMetadata.DESCRIPTOR)]
+        check_kept(asked or not self.acknowledged, "a collection")
+        for operation in asked:
+            assert finished(r, operation).HasField("response")
+            self.check_done(r)
+        self._check_kept(r)
+
+    def check_done(self, r: Registry) -> None:
+        gone = {digest(data) for data in _DROPPED.values()} - {digest(_DROPPED["0"])}
+        gone |= {digest(b"more"), digest(b"used by nobody"), digest(manifest(_DROPPED))}
+        assert set(r.missing(*gone)) == gone
+        self._check_kept(r)
+
+    def _check_kept(self, r: Registry) -> None:
+        found = [one for one in state(r) if not _is_start(one)]
+        check_kept(found == self.before, "what was not to be collected")
+
+
+def _is_start(answer: Any) -> bool:
+    return bool(answer.get("record", {}).get("act") == "collection.started")
 
 
 def _seal(operation: Operation) -> artifacts.SealManifestMetadata:

@@ -20,11 +20,13 @@ from typing import Any
 import apsw
 
 from modelkeep_server import __main__ as program
-from modelkeep_server.domain import sealing, upkeep, uploads
-from modelkeep_server.records import sqlite
+from modelkeep_server.domain import collection, sealing, upkeep, uploads
+from modelkeep_server.records import operations, sqlite
 
 FLUSH_BYTES = 256 * 1024
 SEAL_BATCH = 4
+COLLECTED = 8
+LEASE_US = 1  # whoever comes after it goes on at once
 LOG_PAGES = 8  # fewer than most acts write
 _SQL = {"SAVEPOINT job": "savepoint", "RELEASE job": "release", "COMMIT": "commit"}
 
@@ -52,6 +54,8 @@ def serve(plan: Plan, *flags: str) -> int:
     """Serve, with small batches, until the point of the plan comes."""
     uploads.FLUSH_BYTES = FLUSH_BYTES
     sealing.BATCH = SEAL_BATCH
+    collection.TAKEN = COLLECTED
+    operations.LEASE_US = LEASE_US
     sqlite.LOG_PAGES = LOG_PAGES
     # What a server does by itself would mix with the steps of the act.
     upkeep.sweep = lambda *_: None

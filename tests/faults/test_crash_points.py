@@ -12,7 +12,8 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.faults.acts import ACTS, Act, act_of, prepare
+from tests.collecting import age
+from tests.faults.acts import ACTS, Act, act_of, prepare, prepare_garbage
 from tests.faults.crashing_server import Plan, serve
 from tests.faults.forked import ForkedServer
 from tests.faults.state import state
@@ -44,6 +45,9 @@ def place(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     data = tmp_path_factory.mktemp("crash") / "data"
+    with _registry(data) as registry:
+        prepare_garbage(registry)
+    age(data)
     with _registry(data) as registry:
         prepare(registry)
         return Prepared(data, state(registry))

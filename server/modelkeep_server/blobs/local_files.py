@@ -105,9 +105,13 @@ def _entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
         entries = os.scandir(path)
     except (FileNotFoundError, NotADirectoryError):
         return
+    found = []
     with entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            yield entry.name, entry.stat(follow_symlinks=False)
+        for entry in entries:
+            # On a running server, files come and go meanwhile.
+            with suppress(FileNotFoundError):
+                found.append((entry.name, entry.stat(follow_symlinks=False)))
+    yield from sorted(found)
 
 
 def _is_file(name: str, info: os.stat_result) -> bool:

@@ -31,10 +31,12 @@ from modelkeep_server.values.call import Answer, Call
 
 LOOKED_AT = 1_000
 """Rows that are read at once, beside the writer."""
+LISTED = 10_000
+"""Files after which a listing rests."""
 TAKEN = 200
 """Rows that a transaction takes away: writers wait meanwhile."""
 
-_Begin: TypeAlias = Callable[[pb.Garbage, str, bool], Step]
+_Begin: TypeAlias = Callable[[pb.Garbage, str, bool], Step | None]
 
 
 class Collection:
@@ -58,8 +60,6 @@ class Collection:
     def step(self, operation: StoredOperation) -> Step | None:
         """Begin the next step; nothing where there is none."""
         phase, _, after = (operation.cursor or "versions:").partition(":")
-        if phase not in self._phases:
-            return None
         dry_run = _request(operation).dry_run
         return self._phases[phase](_progress(operation), after, dry_run)
 
@@ -78,27 +78,28 @@ class Collection:
             dry_run=_request(operation).dry_run, garbage=_progress(operation)
         )
 
-    def _purge(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step:
-        session = self._records.read()
-        found = rows.versions(session, _number(after), TAKEN, now_us())
+    def _purge(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step | None:
+        found = rows.versions(self._records.read(), _number(after), TAKEN, now_us())
+        if not found:
+            return self._release(garbage, "", dry_run)
         purged = found if dry_run else [v for v in found if expiry.purge(self._records, v)]
         garbage.purged_versions += len(purged)
-        return _looked(garbage, f"versions:{found[-1]}" if found else "manifests:")
+        return _looked(garbage, f"versions:{found[-1]}")
 
-    def _release(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step:
+    def _release(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step | None:
         page = rows.manifests(self._records.read(), _number(after), LOOKED_AT, now_us())
         if page is None:
-            return _looked(garbage, "blobs:")
+            return self._condemn(garbage, "", dry_run)
         if dry_run or not page.found:
             garbage.looked_at += len(page.ids)
             garbage.released_manifests += len(page.found)
             return _looked(garbage, f"manifests:{page.ids[-1]}")
         return partial(_release, page, garbage, _number(after))
 
-    def _condemn(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step:
+    def _condemn(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step | None:
         page = rows.blobs(self._records.read(), _number(after), LOOKED_AT, now_us())
         if page is None:
-            return _looked(garbage, "done:" if dry_run else "parts:")
+            return None if dry_run else self._note_parts(garbage, "", dry_run)
         if dry_run or not page.found:
             garbage.looked_at += len(page.ids)
             garbage.condemned_blobs += len(page.found)
@@ -106,25 +107,35 @@ class Collection:
             return _looked(garbage, f"blobs:{page.ids[-1]}")
         return partial(_condemn, page, garbage)
 
-    def _note_parts(self, garbage: pb.Garbage, _after: str, _dry_run: bool) -> Step:
+    def _note_parts(self, garbage: pb.Garbage, _after: str, dry_run: bool) -> Step | None:
         """Note the parts of uploads that no row knows."""
         there = self._store.files.staged()
         known = staging.keys(self._records.read())
         lost = {key: size for key, size in there.items() if key not in known}
-        return partial(_note, lost, garbage, f"files:{SHARDS[0]}")
+        if lost:
+            return partial(_note, lost, garbage, f"files:{SHARDS[0]}")
+        return self._note_files(garbage, SHARDS[0], dry_run)
 
-    def _note_files(self, garbage: pb.Garbage, shard: str, _dry_run: bool) -> Step:
-        """Note the published bytes that no row knows, of a shard."""
-        there = self._store.files.published(shard)
-        lost = rows.unknown(self._records.read(), shard, there)
-        behind = SHARDS.index(shard) + 1
-        cursor = f"files:{SHARDS[behind]}" if behind < len(SHARDS) else "condemned:"
-        return partial(_note, lost, garbage, cursor)
+    def _note_files(self, garbage: pb.Garbage, first: str, dry_run: bool) -> Step | None:
+        """Note the published bytes that no row knows, of so many shards as are soon read."""
+        lost: dict[str, int] = {}
+        seen = 0
+        for shard in SHARDS[SHARDS.index(first) :]:
+            if seen > LISTED:
+                return partial(_note, lost, garbage, f"files:{shard}")
+            there = self._store.files.published(shard)
+            lost |= rows.unknown(self._records.read(), shard, there)
+            seen += len(there)
+        return (
+            partial(_note, lost, garbage, "condemned:")
+            if lost
+            else self._remove(garbage, "", dry_run)
+        )
 
-    def _remove(self, garbage: pb.Garbage, after: str, _dry_run: bool) -> Step:
+    def _remove(self, garbage: pb.Garbage, after: str, _dry_run: bool) -> Step | None:
         due = rows.due(self._records.read(), after, TAKEN, now_us())
         if not due:
-            return _looked(garbage, "done:")
+            return None
         for one in due:
             if not one.kept:
                 self._store.remove(one.key)

@@ -26,6 +26,7 @@ def store(records: Records, blob_store: BlobStore, pack: pb.BlobPack) -> list[pb
     unknown = [
         digest for digest in content if digest not in held and not blobs.is_known(session, digest)
     ]
+    put_us = now_us()
     keys = blob_store.put_many([content[digest] for digest in unknown]) if unknown else []
     stored = [
         StoredBlob(digest, key, len(content[digest]), _checksums(content[digest]))
@@ -33,7 +34,6 @@ def store(records: Records, blob_store: BlobStore, pack: pb.BlobPack) -> list[pb
     ]
     others = [digest for digest in content if digest not in held and digest not in set(unknown)]
     if stored or others:
-        put_us = now_us()
         superfluous, gone = records.bookkeep(
             lambda tx: _publish(tx, pack.parent, stored, others, put_us)
         )
@@ -80,8 +80,8 @@ def _publish(
 ) -> tuple[list[str], list[str]]:
     """Write the rows; answer the keys whose bytes came twice, and the digests that are gone."""
     now = now_us()
-    if now - put_us > blobs.GRACE_US // 2:
-        # Without a row for so long, bytes may have been collected.
+    if now - put_us >= blobs.GRACE_US:
+        # Without a row for so long, they may have been collected.
         raise UnavailableError("STORAGE_BUSY", "storing the pack took too long; send it again")
     gone = blobs.hold(session, parent, others, now)
     return [blob.key for blob in stored if not blobs.add(session, parent, blob, now)], gone
