@@ -1,11 +1,10 @@
 """Collection, as the tests ask for it."""
 
 import time
-from contextlib import closing
 from pathlib import Path
 
-import apsw
 from google.longrunning.operations_pb2 import Operation
+from tests.raw import Stored, ask
 from tests.services.wire import Registry
 
 from modelkeep.v1 import admin_service_pb2, operation_service_pb2, version_service_pb2
@@ -46,17 +45,10 @@ def purge(r: Registry, number: int, asset: str = "churn") -> None:
     r.versions.PurgeVersion(request, metadata=r.metadata)
 
 
-def age(data: Path) -> None:
+def age(stored: Stored) -> None:
     """Let all bytes be past their grace time."""
-    alter(data, "UPDATE blob SET grace_us = 0")
-    alter(data, "UPDATE condemned_blob SET due_us = 0")
-
-
-def alter(data: Path, statement: str) -> None:
-    """Change a database behind its server's back."""
-    with closing(apsw.Connection(str(data / "modelkeep.db"))) as database:
-        database.set_busy_timeout(10_000)
-        database.execute(statement)
+    ask(stored, "UPDATE blob SET grace_us = 0")
+    ask(stored, "UPDATE condemned_blob SET due_us = 0")
 
 
 def files(data: Path) -> set[str]:

@@ -35,6 +35,14 @@ class Prepared:
     answers: list[Any]
 
 
+@dataclass(frozen=True)
+class Left:
+    """What is left of a server: its folder."""
+
+    data: Path
+    database: None = None
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory, if there is one: what a killed process wrote is there all the same."""
@@ -47,7 +55,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     data = tmp_path_factory.mktemp("crash") / "data"
     with _registry(data) as registry:
         prepare_garbage(registry)
-    age(data)
+    age(Left(data))
     with _registry(data) as registry:
         prepare(registry)
         return Prepared(data, state(registry))

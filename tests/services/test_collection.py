@@ -9,8 +9,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.code_pb2 import Code
-from tests.collecting import age, alter, begin, collect, files, finished, purge
-from tests.running import RunningServer, run_server
+from tests.collecting import age, begin, collect, files, finished, purge
+from tests.raw import ask
+from tests.running import RunningServer, of_database, run_server
 from tests.services.wire import MIB, SECONDS, Registry, digest, download, manifest, refused
 from tests.verified import check_sound_here
 
@@ -29,33 +30,30 @@ SHARED, OWN, LARGE = b"shared" * 10, b"own" * 20, bytes(MIB) + b"large"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A data folder, which is whole once the test is over."""
-    yield tmp_path / "data"
-    check_sound_here(tmp_path / "data")
+def server(tmp_path: Path, database: str | None) -> Iterator[RunningServer]:
+    """A server whose data is whole once the test is over."""
+    data = tmp_path / "data"
+    with run_server(data, **of_database(database)) as running:
+        yield running
+        assert running.figure("modelkeep_internal_errors_total") == 0
+        assert [line for line in running.log() if line["level"] == "error"] == []
+    if database is None:
+        check_sound_here(data)
 
 
 @pytest.fixture
-def running(data: Path) -> Iterator[RunningServer]:
-    with run_server(data) as server:
-        yield server
-        assert server.figure("modelkeep_internal_errors_total") == 0
-        assert [line for line in server.log() if line["level"] == "error"] == []
-
-
-@pytest.fixture
-def r(running: RunningServer) -> Iterator[Registry]:
-    with grpc.insecure_channel(running.address) as channel:
+def r(server: RunningServer) -> Iterator[Registry]:
+    with grpc.insecure_channel(server.address) as channel:
         yield Registry(channel, "default")
 
 
 def test_the_bytes_of_a_purged_version_go_but_for_what_others_share(
-    r: Registry, data: Path
+    r: Registry, server: RunningServer
 ) -> None:
     r.create(files={"shared": SHARED, "own": OWN, "large": LARGE})
     r.create(files={"shared": SHARED, "another": b"another"})
     purge(r, 1)
-    age(data)
+    age(server)
 
     garbage = collect(r)
 
@@ -65,14 +63,14 @@ def test_the_bytes_of_a_purged_version_go_but_for_what_others_share(
     assert (garbage.condemned_bytes, garbage.deleted_bytes) == (gone, gone)
     assert download(r, r.version(2), "shared") == [SHARED]
     assert set(r.missing(*map(digest, (SHARED, OWN, LARGE)))) == {digest(OWN), digest(LARGE)}
-    assert len(files(data)) == 3
+    assert len(files(server.data)) == 3
 
 
-def test_what_is_live_or_can_be_undeleted_stays(r: Registry, data: Path) -> None:
+def test_what_is_live_or_can_be_undeleted_stays(r: Registry, server: RunningServer) -> None:
     r.create(files={"own": OWN})
     r.create(files={"large": LARGE})
     r.delete(1)
-    age(data)
+    age(server)
 
     garbage = collect(r)
 
@@ -82,10 +80,10 @@ def test_what_is_live_or_can_be_undeleted_stays(r: Registry, data: Path) -> None
     assert download(r, r.version(2), "large") == [LARGE]
 
 
-def test_what_was_sent_or_asked_for_lately_stays(r: Registry, data: Path) -> None:
+def test_what_was_sent_or_asked_for_lately_stays(r: Registry, server: RunningServer) -> None:
     r.seal({"own": OWN})
     r.push_blobs(LARGE, SHARED)
-    age(data)
+    age(server)
     r.push_blobs(SHARED)
     assert r.missing(digest(LARGE)) == {}
 
@@ -96,9 +94,11 @@ def test_what_was_sent_or_asked_for_lately_stays(r: Registry, data: Path) -> Non
     assert garbage.condemned_blobs == 2
 
 
-def test_a_blob_that_was_sent_before_stays_when_it_is_sent_again(r: Registry, data: Path) -> None:
+def test_a_blob_that_was_sent_before_stays_when_it_is_sent_again(
+    r: Registry, server: RunningServer
+) -> None:
     r.push_blobs(LARGE)
-    age(data)
+    age(server)
     r.push_blobs(LARGE)
 
     collect(r)
@@ -106,9 +106,11 @@ def test_a_blob_that_was_sent_before_stays_when_it_is_sent_again(r: Registry, da
     assert r.missing(digest(LARGE)) == {}
 
 
-def test_a_seal_that_is_asked_for_again_keeps_its_manifest(r: Registry, data: Path) -> None:
+def test_a_seal_that_is_asked_for_again_keeps_its_manifest(
+    r: Registry, server: RunningServer
+) -> None:
     name = r.seal({"own": OWN})
-    age(data)
+    age(server)
     request = artifact_service_pb2.SealManifestRequest(parent=r.name, digest=name)
     assert list(r.artifacts.SealManifest(request, metadata=r.metadata))[-1].done
 
@@ -118,11 +120,11 @@ def test_a_seal_that_is_asked_for_again_keeps_its_manifest(r: Registry, data: Pa
     assert r.create(files=name).number == 1
 
 
-def test_what_was_collected_can_be_pushed_again(r: Registry, data: Path) -> None:
+def test_what_was_collected_can_be_pushed_again(r: Registry, server: RunningServer) -> None:
     name = r.create(files={"own": OWN}).record.digest
     purge(r, 1)
-    age(data)
-    before = files(data)
+    age(server)
+    before = files(server.data)
     collect(r)
     with refused("FAILED_PRECONDITION", "MANIFEST_NOT_SEALED"):
         r.create(files=name)
@@ -130,13 +132,13 @@ def test_what_was_collected_can_be_pushed_again(r: Registry, data: Path) -> None
     assert r.create(files={"own": OWN}).number == 2
 
     assert download(r, r.version(2), "own") == [OWN]
-    assert before & files(data) == set()
+    assert before & files(server.data) == set()
     with refused("FAILED_PRECONDITION", "CONTENT_PURGED"):
         download(r, r.version(1), "own")
 
 
 def test_a_large_manifest_is_released_in_steps(
-    r: Registry, data: Path, monkeypatch: pytest.MonkeyPatch
+    r: Registry, server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("modelkeep_server.domain.collection.TAKEN", 7)
     monkeypatch.setattr("modelkeep_server.domain.collection.LOOKED_AT", 10)
@@ -145,7 +147,7 @@ def test_a_large_manifest_is_released_in_steps(
         if version % 2:
             purge(r, version + 1)
     purge(r, 1)
-    age(data)
+    age(server)
 
     garbage = collect(r)
 
@@ -155,19 +157,19 @@ def test_a_large_manifest_is_released_in_steps(
     assert len(download(r, r.version(3), *(f"{n:02}" for n in range(20)))) == 20
 
 
-def test_a_dry_run_tells_the_same_and_changes_nothing(r: Registry, data: Path) -> None:
+def test_a_dry_run_tells_the_same_and_changes_nothing(r: Registry, server: RunningServer) -> None:
     r.create(files={"shared": SHARED, "own": OWN})
     r.create(files={"shared": SHARED})
     r.create(files={"large": LARGE})
     purge(r, 1)
     _no_undeleting(r)
     r.delete(3)
-    age(data)
-    before, log = files(data), r.acts()
+    age(server)
+    before, log = files(server.data), r.acts()
 
     wanted = collect(r, dry_run=True)
 
-    assert (files(data), r.acts()) == (before, log)
+    assert (files(server.data), r.acts()) == (before, log)
     got = collect(r)
     assert (got.purged_versions, got.released_manifests, got.condemned_blobs) == (1, 2, 4)
     assert got.deleted_bytes == got.condemned_bytes
@@ -176,11 +178,13 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(r: Registry, data: Path) -
     assert wanted == got
 
 
-def test_a_version_that_can_not_be_undeleted_any_more_is_purged(r: Registry, data: Path) -> None:
+def test_a_version_that_can_not_be_undeleted_any_more_is_purged(
+    r: Registry, server: RunningServer
+) -> None:
     r.create(files={"own": OWN})
     _no_undeleting(r)
     r.delete(1)
-    age(data)
+    age(server)
 
     garbage = collect(r)
 
@@ -192,7 +196,7 @@ def test_a_version_that_can_not_be_undeleted_any_more_is_purged(r: Registry, dat
 
 
 def test_the_versions_of_an_asset_that_can_not_be_undeleted_are_purged(
-    r: Registry, data: Path
+    r: Registry, server: RunningServer
 ) -> None:
     r.create(files={"own": OWN})
     r.create(files={"shared": SHARED})
@@ -200,12 +204,12 @@ def test_the_versions_of_an_asset_that_can_not_be_undeleted_are_purged(
     request = asset_service_pb2.DeleteAssetRequest(name=r.asset())
     _no_undeleting(r)
     r.assets.DeleteAsset(request, metadata=r.metadata)
-    age(data)
+    age(server)
 
     garbage = collect(r)
 
     assert (garbage.purged_versions, garbage.deleted_blobs) == (2, 4)
-    assert files(data) == set()
+    assert files(server.data) == set()
 
 
 def test_who_collected_is_on_the_log_and_who_only_looked_is_not(r: Registry) -> None:
@@ -266,7 +270,9 @@ def test_a_cancelled_operation_ends(r: Registry, monkeypatch: pytest.MonkeyPatch
     assert r.operations.CancelOperation(request) == ended
 
 
-def test_a_download_that_a_purge_overtakes_ends_with_the_reason(r: Registry, data: Path) -> None:
+def test_a_download_that_a_purge_overtakes_ends_with_the_reason(
+    r: Registry, server: RunningServer
+) -> None:
     names = [f"{n}" for n in range(6)]
     bodies = {name: name.encode() * (4 * MIB) for name in names}
     r.create(files=bodies)
@@ -283,7 +289,7 @@ def test_a_download_that_a_purge_overtakes_ends_with_the_reason(r: Registry, dat
 
     take(next(stream))
     purge(r, 1)
-    age(data)
+    age(server)
     collect(r)
 
     with refused("FAILED_PRECONDITION", "CONTENT_PURGED"):
@@ -305,33 +311,31 @@ def test_the_files_of_a_purged_version_are_not_listed(r: Registry) -> None:
 
 
 def test_bytes_without_a_row_go_once_they_were_seen_for_long_enough(
-    r: Registry, data: Path
+    r: Registry, server: RunningServer
 ) -> None:
     r.create()
-    key = "ab" * 16
-    stray, part = data / "blobs" / "ab" / key, data / "staging" / ("cd" * 16)
+    stray = server.data / "blobs" / "ab" / ("ab" * 16)
     stray.write_bytes(b"stray")
-    part.write_bytes(b"part")
 
     assert collect(r).deleted_blobs == 0
     assert stray.exists()
-    assert part.exists()
 
-    age(data)
+    age(server)
     garbage = collect(r)
 
-    assert (garbage.deleted_blobs, garbage.deleted_bytes) == (2, 9)
+    assert (garbage.deleted_blobs, garbage.deleted_bytes) == (1, 5)
     assert not stray.exists()
-    assert not part.exists()
-    assert len(files(data)) == 2
+    assert len(files(server.data)) == 2
 
 
-def test_bytes_whose_row_came_late_stay(r: Registry, data: Path) -> None:
+def test_bytes_whose_row_came_late_stay(r: Registry, server: RunningServer) -> None:
     r.create(files={"own": OWN})
     (key,) = (
-        name for name in files(data) if (data / "blobs" / name[:2] / name).read_bytes() == OWN
+        name
+        for name in files(server.data)
+        if (server.data / "blobs" / name[:2] / name).read_bytes() == OWN
     )
-    alter(data, f"INSERT INTO condemned_blob VALUES ('{key}', 60, 0)")
+    ask(server, "INSERT INTO condemned_blob (key, size, due_us) VALUES (?, 60, 0)", key)
 
     assert collect(r).deleted_blobs == 0
 

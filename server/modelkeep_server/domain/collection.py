@@ -19,7 +19,7 @@ from modelkeep.v1 import admin_service_pb2 as pb
 from modelkeep_server.blobs import SHARDS, BlobStore
 from modelkeep_server.domain import expiry
 from modelkeep_server.domain.operations import Operations, Step
-from modelkeep_server.records import blobs, staging
+from modelkeep_server.records import blobs
 from modelkeep_server.records import collection as rows
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.encode import message_bytes, timestamp
@@ -52,7 +52,6 @@ class Collection:
             "versions": self._purge,
             "manifests": self._release,
             "blobs": self._condemn,
-            "parts": self._note_parts,
             "files": self._note_files,
             "condemned": self._remove,
         }
@@ -99,22 +98,13 @@ class Collection:
     def _condemn(self, garbage: pb.Garbage, after: str, dry_run: bool) -> Step | None:
         page = rows.blobs(self._records.read(), _number(after), LOOKED_AT, now_us())
         if page is None:
-            return None if dry_run else self._note_parts(garbage, "", dry_run)
+            return None if dry_run else self._note_files(garbage, SHARDS[0], dry_run)
         if dry_run or not page.found:
             garbage.looked_at += len(page.ids)
             garbage.condemned_blobs += len(page.found)
             garbage.condemned_bytes += page.size
             return _looked(garbage, f"blobs:{page.ids[-1]}")
         return partial(_condemn, page, garbage)
-
-    def _note_parts(self, garbage: pb.Garbage, _after: str, dry_run: bool) -> Step | None:
-        """Note the parts of uploads that no row knows."""
-        there = self._store.files.staged()
-        known = staging.keys(self._records.read())
-        lost = {key: size for key, size in there.items() if key not in known}
-        if lost:
-            return partial(_note, lost, garbage, f"files:{SHARDS[0]}")
-        return self._note_files(garbage, SHARDS[0], dry_run)
 
     def _note_files(self, garbage: pb.Garbage, first: str, dry_run: bool) -> Step | None:
         """Note the published bytes that no row knows, of so many shards as are soon read."""
@@ -139,7 +129,6 @@ class Collection:
         for one in due:
             if not one.kept:
                 self._store.remove(one.key)
-                self._store.remove_staged(one.key)
         return partial(_forget, due, garbage)
 
 

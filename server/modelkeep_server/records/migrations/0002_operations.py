@@ -8,6 +8,8 @@ from peewee import (
     TextField,
 )
 
+from modelkeep_server.records.schema import create_tables
+
 
 class Table(Model):
     class Meta:
@@ -62,8 +64,7 @@ TABLES: tuple[type[Table], ...] = (CondemnedBlob, Operation)
 
 
 def up(migrator, db):
-    with db.bind_ctx((*TABLES, Version)):
-        db.create_tables(TABLES)
-        migrator.migrate(migrator.drop_not_null("manifest", "blob_id"))
-        # Of those that are deleted alone, so that making a version costs no more.
-        db.execute(Version._meta.fields_to_index()[-1])
+    create_tables(db, TABLES)
+    migrator.migrate(migrator.drop_not_null("manifest", "blob_id"))
+    # Of those that are deleted alone, so that making a version costs no more.
+    db.execute(Version._meta.fields_to_index()[-1])
