@@ -10,13 +10,22 @@ from modelkeep._client_assets import AssetMethods
 from modelkeep._client_bytes import ByteMethods
 from modelkeep._client_log import LogMethods
 from modelkeep._client_namespaces import NamespaceMethods
+from modelkeep._client_operations import OperationMethods
 from modelkeep._client_versions import VersionMethods
 from modelkeep._wire import Wire
 
 DEFAULT_URL = "127.0.0.1:50051"
 
 
-class Client(ByteMethods, VersionMethods, AliasMethods, AssetMethods, NamespaceMethods, LogMethods):
+class Client(
+    ByteMethods,
+    VersionMethods,
+    AliasMethods,
+    AssetMethods,
+    NamespaceMethods,
+    LogMethods,
+    OperationMethods,
+):
     """A registry, in a `with` block or until `close()`; safe to use from many threads.
 
     `url` (or `MODELKEEP_URL`, or `127.0.0.1:50051`) is `HOST:PORT`, `https://HOST[:PORT]` or

@@ -249,6 +249,18 @@ class Principal(Handle):
 
 
 @dataclass(frozen=True, slots=True)
+class Operation(Handle):
+    """Long work of the server, which goes on whether or not anyone waits."""
+
+    name: str
+    kind: str  # `collect-garbage`, `seal`
+    done: bool
+    dry_run: bool  # it changes nothing
+    error: str  # why it came to nothing; empty where it did not
+    progress: Mapping[str, int] = field(hash=False)  # counts by name: `deleted_bytes`
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo(Handle):
     """What a server is, and its limits by name."""
 

@@ -33,6 +33,7 @@ from modelkeep.v1 import (
     asset_service_pb2_grpc,
     event_service_pb2_grpc,
     namespace_service_pb2_grpc,
+    operation_service_pb2_grpc,
     version_service_pb2_grpc,
 )
 
@@ -121,6 +122,7 @@ class Wire:
         self.assets = asset_service_pb2_grpc.AssetServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.namespaces = namespace_service_pb2_grpc.NamespaceServiceStub(channel)
+        self.operations = operation_service_pb2_grpc.OperationServiceStub(channel)
         self.versions = version_service_pb2_grpc.VersionServiceStub(channel)
 
     @property

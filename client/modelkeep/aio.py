@@ -164,5 +164,11 @@ class Client:
     principal = _awaited(_client.Client.principal)
     server_info = _awaited(_client.Client.server_info)
 
+    collect_garbage = _awaited(_client.Client.collect_garbage)
+    operation = _awaited(_client.Client.operation)
+    operations = _listed(_client.Client.operations)
+    cancel_operation = _awaited(_client.Client.cancel_operation)
+    wait = _awaited(_client.Client.wait)
+
     history = _listed(_client.Client.history)
     watch = _watched(_client.Client.watch)

@@ -81,6 +81,7 @@ def test_every_help_is_sentences(name: str) -> None:
         ("Event", modelkeep.Event),
         ("Namespace", modelkeep.Namespace),
         ("Cache entry", modelkeep.CacheEntry),
+        ("Operation", modelkeep.Operation),
     ],
 )
 def test_every_field_of_json_is_documented(title: str, handle: Any) -> None:

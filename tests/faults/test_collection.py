@@ -13,19 +13,20 @@ import grpc
 import pytest
 from tests.collecting import collect, purge
 from tests.places import memory
-from tests.rounds import Tally, check_kept, rounds, seed
+from tests.rounds import LostError, Tally, check_kept, rounds, seed
 from tests.services.processes import registry_of, serving
 from tests.services.wire import Registry, download, status
 from tests.verified import check_sound_here
 
 UPLOADERS = 20
-CONTENTS = [f"content {number} ".encode() * 20 for number in range(40)]
+CONTENTS = [f"content {number} ".encode() * 20 for number in range(250)]
 COLLECTED_MEANWHILE = {
     "BLOBS_MISSING",
     "MANIFEST_NOT_SEALED",
     "SEAL_IN_PROGRESS",
     "STORAGE_BUSY",  # a pack whose bytes had no row for as long as the grace time
 }
+KEPT = 4
 PAUSE_SECONDS = 0.1
 SERVER = ("-m", "tests.faults.collecting_server")
 
@@ -38,10 +39,14 @@ def place() -> Iterator[Path]:
 
 
 class Uploader:
-    """Makes versions of a few of the contents, looks at each, and drops it again."""
+    """Makes versions of some of the contents, and drops them when they are past their grace time.
+
+    Each is looked at when it is made, and before it is dropped.
+    """
 
     def __init__(self, r: Registry, number: int, stop: threading.Event) -> None:
         self.made = 0
+        self._live: dict[int, dict[str, bytes]] = {}
         self.collected_meanwhile = 0
         self._r = r
         self._asset = f"asset{number}"
@@ -49,19 +54,27 @@ class Uploader:
         self._random = random.Random(seed() + number)
 
     def run(self) -> None:
-        """Go on until told to stop; the last version stays."""
+        """Go on until told to stop; the last versions stay."""
         while not self._stop.is_set():
             self._stop.wait(PAUSE_SECONDS)  # else collections would come to nothing
-            if self.made:
-                purge(self._r, self.made, self._asset)
+            if len(self._live) == KEPT:
+                oldest = min(self._live)
+                self._check(oldest)
+                del self._live[oldest]
+                purge(self._r, oldest, self._asset)
             files = {str(n): data for n, data in enumerate(self._random.sample(CONTENTS, 2))}
             self._push(files)
-            self.check(files)
+            self._live[self.made] = files
+            self._check(self.made)
 
-    def check(self, files: dict[str, bytes]) -> None:
+    def _check(self, number: int) -> None:
         """Hold that an acknowledged version has its bytes."""
-        got = download(self._r, self._r.version(self.made, self._asset), *files)
-        check_kept(got == list(files.values()), f"bytes of version {self.made} of {self._asset}")
+        files = self._live[number]
+        try:
+            got = download(self._r, self._r.version(number, self._asset), *files)
+        except grpc.RpcError as error:
+            raise LostError(f"version {number} of {self._asset}: {status(error)}") from error
+        check_kept(got == list(files.values()), f"bytes of version {number} of {self._asset}")
 
     def _push(self, files: dict[str, bytes]) -> None:
         """Push as the SDK does: what was collected meanwhile is sent again."""

@@ -18,6 +18,7 @@ from modelkeep.cli import (
     history,
     listing,
     namespaces,
+    operations,
     pull,
     push,
     restore,
@@ -124,7 +125,12 @@ _add(
 )
 _add_to(
     _group("admin", _RUN, "What the operator of a server does."),
-    {"verify": admin.verify},
+    {
+        "verify": admin.verify,
+        "gc": operations.gc,
+        "operations": operations.operations,
+        "cancel": operations.cancel,
+    },
 )
 _add_to(
     _group("alias", _CHANGE, "Point names such as `production` at versions."),

@@ -108,14 +108,16 @@ class Collection:
 
     def _note_files(self, garbage: pb.Garbage, first: str, dry_run: bool) -> Step | None:
         """Note the published bytes that no row knows, of so many shards as are soon read."""
-        lost: dict[str, int] = {}
-        seen = 0
-        for shard in SHARDS[SHARDS.index(first) :]:
-            if seen > LISTED:
-                return partial(_note, lost, garbage, f"files:{shard}")
-            there = self._store.files.published(shard)
-            lost |= rows.unknown(self._records.read(), shard, there)
-            seen += len(there)
+        there: dict[str, int] = {}
+        shards = iter(SHARDS[SHARDS.index(first) :])
+        for shard in shards:
+            there |= self._store.files.published(shard)
+            if len(there) > LISTED:
+                break
+        lost = rows.unknown(self._records.read(), first, shard, there)
+        behind = next(shards, None)
+        if behind is not None:
+            return partial(_note, lost, garbage, f"files:{behind}")
         return (
             partial(_note, lost, garbage, "condemned:")
             if lost

@@ -256,9 +256,9 @@ def condemn(session: Session, blob_ids: Sequence[int], now_us: int) -> tuple[int
     return len(rows), sum(size for _, _, size in rows)
 
 
-def unknown(session: Session, shard: str, there: Mapping[str, int]) -> dict[str, int]:
-    """Tell which keys of a shard no row gives a digest to, or will, with their sizes."""
-    bounds = {"first": shard, "last": f"{shard}g"}  # behind the last hex digit
+def unknown(session: Session, first: str, last: str, there: Mapping[str, int]) -> dict[str, int]:
+    """Tell which keys of these shards no row gives a digest to, or will, with their sizes."""
+    bounds = {"first": first, "last": f"{last}g"}  # behind the last hex digit
     known = {key for query in _KEYS for (key,) in session.rows(query, **bounds)}
     return {key: size for key, size in there.items() if key not in known}
 
