@@ -42,6 +42,7 @@ LOGGED: dict[str, type[Message]] = {
         admin_service_pb2.CollectGarbageRequest,
         alias_pb2.Alias,
         asset_pb2.Asset,
+        event_pb2.LogOrigin,
         namespace_pb2.Namespace,
         version_pb2.Version,
     )

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
-from modelkeep_server.records import kept_answers, log, principals, settings
+from modelkeep_server.records import kept_answers, log, origin, principals, settings
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.database import Database
 from modelkeep_server.records.log import Committed
@@ -117,4 +117,5 @@ class Records:
 
 def _begin(session: Session) -> settings.Keys:
     log.begin(session)
+    origin.begin(session)
     return settings.keys(session)

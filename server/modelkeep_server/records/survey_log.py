@@ -7,7 +7,8 @@ from peewee import JOIN, fn
 
 from modelkeep.errors import DataLossError
 from modelkeep.v1 import version_pb2
-from modelkeep_server.records.encode import read_stored, version_body
+from modelkeep_server.records import origin
+from modelkeep_server.records.encode import message_bytes, read_stored, version_body
 from modelkeep_server.records.sql import Session, Statement, bind
 from modelkeep_server.records.tables import (
     Alias,
@@ -174,6 +175,9 @@ def logged(session: Session) -> Iterator[LoggedRow]:
         yield LoggedRow(f"{asset}/aliases/{name}", revision, message if live else None)
     for name, request in session.each(_OPERATIONS):
         yield LoggedRow(f"operations/{name}", 1, request)
+    log = origin.read(session)
+    if log.revision:
+        yield LoggedRow(origin.RESOURCE, log.revision, message_bytes(log))
 
 
 def _without_aliases(message: bytes) -> bytes:
