@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from modelkeep_server.offline import Damage, check_folder
+from modelkeep_server.offline import Damage, check
+from modelkeep_server.values.place import Place
 
 COMMAND = "import sys, modelkeep.cli; sys.exit(modelkeep.cli.main())"
 
@@ -34,5 +35,5 @@ def check_sound(data: Path) -> None:
 
 def check_sound_here(data: Path) -> None:
     """Do that in this process, which takes a tenth of the time: for hundreds of folders."""
-    findings = check_folder(data, True, Counter())
+    findings = check(Place(data), True, Counter())
     assert [finding for finding in findings if isinstance(finding, Damage)] == []

@@ -1,13 +1,19 @@
-"""What is done with a data folder while no server runs on it."""
+"""Is what is stored whole? Asked of a stopped server's folder, of Postgres, or of a backup."""
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-from modelkeep_server.blobs import LocalFiles
+from modelkeep.errors import UnavailableError
+from modelkeep_server.backups import is_of_backup, opened
+from modelkeep_server.blobs import BlobFiles, open_files
 from modelkeep_server.domain import verify_blobs
+from modelkeep_server.domain.keeping import kept
 from modelkeep_server.domain.verify import COUNTED, unreadable, verify
 from modelkeep_server.records import folder
+from modelkeep_server.records.postgres import PostgresDatabase
+from modelkeep_server.records.postgres_survey import surveyed
 from modelkeep_server.records.stopped import stopped
 from modelkeep_server.values.findings import (
     CantTellError,
@@ -16,22 +22,89 @@ from modelkeep_server.values.findings import (
     Orphan,
     UnreadableError,
 )
+from modelkeep_server.values.moves import MoveError
+from modelkeep_server.values.place import Place
+from modelkeep_server.values.start import StartError
 
-__all__ = ["CantTellError", "Damage", "Finding", "Orphan", "check_folder", "counts"]
+__all__ = [
+    "CantTellError",
+    "Damage",
+    "Finding",
+    "Orphan",
+    "check",
+    "check_backup",
+    "counts",
+]
 
 
-def check_folder(data: Path, read_data: bool, checked: Counter[str]) -> Iterator[Finding]:
-    """Yield what is found in a folder, counting in `checked`; nothing in it is changed.
+def check(place: Place, read_data: bool, checked: Counter[str]) -> Iterator[Finding]:
+    """Yield what is found in a registry, counting in `checked`.
 
-    Raises `CantTellError` where it can't be checked.
+    Nothing of a stopped server's folder is changed. Raises `CantTellError` where it can't be told.
     """
+    files = _files(place)
+    if place.database is None:
+        return _check_folder(place.data, files, read_data, checked)
+    return _check_postgres(place.database, files, read_data, checked)
+
+
+def check_backup(source: str, read_data: bool, checked: Counter[str]) -> Iterator[Finding]:
+    """Yield what is wrong in a backup: all that it names, and not what others beside it do."""
+    try:
+        with opened(source) as (database, files):
+            found = verify(database, files, read_data=read_data, checked=checked)
+            yield from (one for one in found if is_of_backup(one))
+    except UnreadableError as error:
+        yield unreadable(error)
+    except (MoveError, StartError, UnavailableError) as error:
+        raise CantTellError(str(error)) from error
+
+
+def _files(place: Place) -> BlobFiles:
+    try:
+        return open_files(place.blobs, place.keys, place.data)
+    except StartError as error:
+        raise CantTellError(str(error)) from error
+
+
+def _check_folder(
+    data: Path, files: BlobFiles, read_data: bool, checked: Counter[str]
+) -> Iterator[Finding]:
     try:
         with stopped(data) as database:
             for name in folder.strangers(data):
                 yield verify_blobs.stranger(name)
-            yield from verify(database, LocalFiles(data), read_data=read_data, checked=checked)
+            yield from verify(database, files, read_data=read_data, checked=checked)
     except UnreadableError as error:
         yield unreadable(error)
+    except UnavailableError as error:
+        raise CantTellError(str(error)) from error
+
+
+def _check_postgres(
+    url: str, files: BlobFiles, read_data: bool, checked: Counter[str]
+) -> Iterator[Finding]:
+    """Yield what is wrong in a registry on Postgres, whose servers may go on beside this.
+
+    What they bring meanwhile, and parts that they are sent, are no findings.
+    """
+    try:
+        with (
+            surveyed(url) as database,
+            closing(PostgresDatabase(url)) as writing,
+            kept(writing.write),
+            database.one_state(),
+        ):
+            found = verify(database, files, read_data=read_data, checked=checked)
+            yield from (one for one in found if _is_settled(one))
+    except UnreadableError as error:
+        yield unreadable(error)
+    except UnavailableError as error:
+        raise CantTellError(str(error)) from error
+
+
+def _is_settled(finding: Finding) -> bool:
+    return isinstance(finding, Damage) and finding.what != "staged"
 
 
 def counts(checked: Counter[str]) -> dict[str, int]:

@@ -100,7 +100,7 @@ def test_a_fault_of_its_own_is_no_verdict(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error", "x")
 
-    monkeypatch.setattr(checks, "check_folder", fail)
+    monkeypatch.setattr(checks, "check", fail)
 
     ran = offline("admin", "verify", "--data", data)
 

@@ -1,10 +1,10 @@
-"""`modelkeep admin`: what the operator of a server does, on its data folder."""
+"""`modelkeep admin verify`: is what is stored whole?"""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +15,7 @@ from modelkeep.cli.session import Json, Session, flag
 
 if TYPE_CHECKING:
     from modelkeep_server.offline import Damage, Finding, Orphan
+    from modelkeep_server.values.place import Place
 
 _COMMAND = "modelkeep admin verify"
 _SHOWN = 100
@@ -35,43 +36,100 @@ def verify(
             metavar="DIR",
             envvar="MODELKEEP_DATA",
             show_envvar=False,
-            help="The data folder of a server that is stopped. By default MODELKEEP_DATA, or "
-            "./modelkeep-data.",
+            help="The data folder. By default MODELKEEP_DATA, or ./modelkeep-data.",
         ),
     ] = "modelkeep-data",
+    database: Annotated[
+        str,
+        typer.Option(
+            "--database",
+            metavar="URL",
+            envvar="MODELKEEP_DATABASE",
+            show_envvar=False,
+            help="The database. By default MODELKEEP_DATABASE, or sqlite: in the data folder.",
+        ),
+    ] = "sqlite",
+    blobs: Annotated[
+        str,
+        typer.Option(
+            "--blobs",
+            metavar="URL",
+            envvar="MODELKEEP_BLOBS",
+            show_envvar=False,
+            help="The store of the bytes. By default MODELKEEP_BLOBS, or local: in the data "
+            "folder.",
+        ),
+    ] = "local",
+    backup: Annotated[
+        str | None,
+        typer.Option(
+            "--backup",
+            metavar="SOURCE",
+            help="Check a backup instead: the place that was given to backup, for its latest, or "
+            "one of its backups.",
+        ),
+    ] = None,
     read_data: Annotated[
         bool, flag("--read-data", help="Read every stored byte too, and check it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that a stopped server's data folder is whole; nothing in it is changed.
+    """Check that a registry is whole: a stopped server's folder, Postgres, or a backup.
 
-    Exit codes: 0, it is whole; 1, it is, and bytes lie in it that nothing refers to, which is
-    harmless; 2, something is damaged; 3, it can't be told, since a server is running on it, it
-    is no data folder, or another modelkeep's. A wrong command line is 2 as well, with no report.
+    A server with a database of its own must be stopped, and nothing of its folder is changed; with
+    Postgres servers may go on meanwhile. Exit codes: 0, it is whole; 1, it is, and bytes lie in
+    the folder that nothing refers to, which is harmless; 2, something is damaged; 3, it can't be
+    told, since a server is running on the folder, it is no data folder, or another modelkeep's. A
+    wrong command line is 2 as well, with no report.
     """
     if not data:
         raise UsageError("--data is empty; name a data folder")
     need_server(_COMMAND, CANT_TELL)
-    from modelkeep_server.offline import CantTellError, check_folder, counts
+    source = backup if backup is not None else place(data, database, blobs)
+    report(source, read_data=read_data, as_json=as_json, more={})
+
+
+def place(data: str, database: str, blobs: str) -> "Place":
+    """Read where a registry is."""
+    from modelkeep_server.settings import SettingError, load
+    from modelkeep_server.values.place import Place
+
+    keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    try:
+        given = load({"data": data, "database": database, "blobs": blobs}, keys)
+    except SettingError as problem:
+        raise UsageError(str(problem)) from None
+    return Place(given.data, given.database, given.blobs, given.s3_keys)
+
+
+def report(
+    source: "Place | str", *, read_data: bool, as_json: bool, more: dict[str, Any]
+) -> NoReturn:
+    """Check a registry, or the backup in a folder, tell what was found, and end so."""
+    from modelkeep_server import offline
 
     checked: Counter[str] = Counter()
-    report = _Report()
+    found = _Report()
     try:
-        report.take(check_folder(Path(data), read_data, checked))
-    except CantTellError as problem:
+        if isinstance(source, str):
+            found.take(offline.check_backup(source, read_data, checked))
+        else:
+            found.take(offline.check(source, read_data, checked))
+    except offline.CantTellError as problem:
         output.say(f"{_COMMAND}: {problem}")
         raise typer.Exit(CANT_TELL) from None
     except Exception as problem:
         # Whatever it is, it must not pass for a verdict.
         problems.report(problem)
         raise typer.Exit(CANT_TELL) from problem
+    counts = offline.counts(checked)
     if as_json:
-        found = {"data": data, "read_data": read_data, "checked": counts(checked)}
-        output.document(found | report.to_dict())
+        data = source if isinstance(source, str) else str(source.data)
+        told = {"data": data, "read_data": read_data, "checked": counts}
+        output.document(more | told | found.to_dict())
     else:
-        _tell(report, counts(checked), read_data)
-    raise typer.Exit(report.code)
+        _tell(found, counts, read_data)
+    raise typer.Exit(found.code)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import typer
 
 from modelkeep.cli import (
     admin,
+    admin_moves,
     aliases,
     cache,
     delete,
@@ -130,6 +131,9 @@ _add_to(
         "gc": operations.gc,
         "operations": operations.operations,
         "cancel": operations.cancel,
+        "backup": admin_moves.backup,
+        "restore": admin_moves.restore,
+        "migrate-store": admin_moves.migrate_store,
     },
 )
 _add_to(

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelkeep_server.blobs.local import LocalStore
-from modelkeep_server.blobs.port import BlobStore
+from modelkeep_server.blobs.local_files import LocalFiles
+from modelkeep_server.blobs.port import BlobFiles, BlobStore
 from modelkeep_server.values.s3_place import S3Keys, S3Place
 
 
@@ -28,3 +29,13 @@ def open_store(
     from modelkeep_server.blobs.s3_opening import open_bucket
 
     return S3Store(place, open_bucket(place, keys, used=used))
+
+
+def open_files(place: S3Place | None, keys: S3Keys | None, data: Path) -> BlobFiles:
+    """Look at what is there, and write nothing."""
+    if place is None:
+        return LocalFiles(data)
+    from modelkeep_server.blobs.s3_files import S3Files
+    from modelkeep_server.blobs.s3_opening import open_bucket
+
+    return S3Files(place, open_bucket(place, keys, used=False))

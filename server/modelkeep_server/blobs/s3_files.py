@@ -29,11 +29,15 @@ class S3Files:
 
     def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
         """Yield published bytes by blocks, ending early where the blob does."""
+        return self.read_named(self._place.name(key), offset, length)
+
+    def read_named(self, name: str, offset: int, length: int) -> Iterator[bytes]:
+        """Yield any object's bytes like that."""
         end = offset + length
         failures = 0
         while offset < end:
             try:
-                for block in self._blocks(key, offset, end):
+                for block in self._blocks(name, offset, end):
                     yield block
                     offset += len(block)
                     failures = 0
@@ -86,11 +90,11 @@ class S3Files:
         except UploadOverError:
             return 0
 
-    def _blocks(self, key: str, offset: int, end: int) -> Iterator[bytes]:
+    def _blocks(self, name: str, offset: int, end: int) -> Iterator[bytes]:
         try:
-            response = self._bucket.open(self._place.name(key), offset, end - offset)
+            response = self._bucket.open(name, offset, end - offset)
         except KeyError:
-            raise unreadable(key, offset) from None
+            raise unreadable(name.rpartition("/")[2], offset) from None
         if response is None:
             return
         try:

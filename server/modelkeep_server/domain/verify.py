@@ -1,4 +1,4 @@
-"""Is a stopped server's data what modelkeep promises? Every rule, one after another.
+"""Is a registry's data what modelkeep promises? Every rule, one after another.
 
 The rules are in the modules named `verify_…`, each with the list of its own. Rows are read one at
 a time, so that memory is bounded whatever is kept.
@@ -16,15 +16,15 @@ from modelkeep_server.domain import (
     verify_manifests,
     verify_rows,
 )
+from modelkeep_server.records.database import Inspected
 from modelkeep_server.records.ledger import Ledger
-from modelkeep_server.records.stopped import StoppedDatabase
 from modelkeep_server.values.findings import Damage, Finding, UnreadableError
 
 COUNTED = ("assets", "versions", "manifests", "blobs", "bytes_read", "events")
 
 
 def verify(
-    database: StoppedDatabase, files: BlobFiles, *, read_data: bool, checked: Counter[str]
+    database: Inspected, files: BlobFiles, *, read_data: bool, checked: Counter[str]
 ) -> Iterator[Finding]:
     """Yield everything that is found; `checked` counts what was looked at."""
     yield from _read(partial(_database, database))
@@ -51,7 +51,7 @@ def unreadable(error: UnreadableError) -> Damage:
 
 
 def _rules(
-    database: StoppedDatabase,
+    database: Inspected,
     files: BlobFiles,
     ledger: Ledger,
     read_data: bool,
@@ -66,11 +66,11 @@ def _rules(
     ]
 
 
-def _database(database: StoppedDatabase) -> Iterator[Damage]:
+def _database(database: Inspected) -> Iterator[Damage]:
     for problem in database.problems():
         yield Damage("database", "modelkeep.db", problem)
 
 
-def _kinds(database: StoppedDatabase) -> Iterator[Damage]:
+def _kinds(database: Inspected) -> Iterator[Damage]:
     for problem in database.wrong_kinds():
         yield Damage("database", "modelkeep.db", problem)

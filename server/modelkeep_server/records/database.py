@@ -1,6 +1,6 @@
 """What modelkeep needs of a database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from modelkeep_server.records.sql import Session
@@ -28,3 +28,13 @@ class Database(Protocol):
         No other write goes on meanwhile, by whichever server. `work` may be run again, so it
         holds SQL and rules and nothing else.
         """
+
+
+class Inspected(Session, Protocol):
+    """A database that is looked at, and not used."""
+
+    def problems(self) -> Iterator[str]:
+        """Yield what the database itself finds wrong."""
+
+    def wrong_kinds(self) -> Iterator[str]:
+        """Yield the columns with values of a kind that modelkeep never writes there."""

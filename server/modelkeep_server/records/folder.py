@@ -36,7 +36,7 @@ class DataFolder:
         self.database = path / "modelkeep.db"
         self._lock, same_boot = _lock(path)
         try:
-            _migrate(self.database, same_boot)
+            migrate(self.database, same_boot)
         except BaseException:
             self.close()
             raise
@@ -164,7 +164,7 @@ def _boot() -> str:
     return ""
 
 
-def _migrate(database: Path, same_boot: bool) -> None:
+def migrate(database: Path, same_boot: bool) -> None:
     """Bring the schema up to date, after keeping a copy of a database that is older."""
     old = database.exists()
     if not old:

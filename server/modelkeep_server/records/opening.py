@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from modelkeep.errors import Error
+from modelkeep_server.records import marks
 from modelkeep_server.records.folder import DataFolder, unusable
 from modelkeep_server.records.follower import Follower
 from modelkeep_server.records.postgres import PostgresDatabase
@@ -31,6 +32,7 @@ def open_records(
 @contextmanager
 def _shared(url: str) -> Iterator[Records]:
     with closing(PostgresDatabase(url)) as database:
+        database.write(marks.check_served)
         records = Records(database)
         with closing(Follower(database, records.tell)):
             yield records
@@ -43,6 +45,7 @@ def _alone(data: Path, on_failure: Callable[[str], None]) -> Iterator[Records]:
         closing(SqliteDatabaseFile(folder.database, on_failure)) as database,
     ):
         try:
+            database.write(marks.check_served)
             records = Records(database)
         except apsw.Error as error:
             raise unusable(folder.database, error) from error

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from peewee import Database, Model, PostgresqlDatabase, TextField
-from playhouse.migrations import Runner
+from playhouse.migrations import Migration, Runner
 
+from modelkeep_server.values.findings import CantTellError, OlderError
 from modelkeep_server.values.start import StartError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -26,6 +27,21 @@ def is_behind(made: Runner, where: str) -> bool:
             "one, or restore what was kept of before"
         )
     return bool(known - applied)
+
+
+def check_current(applied: set[str], where: str) -> None:
+    """Refuse to look at a database of another schema; `OlderError` where it could be brought up."""
+    known = {one.name for one in Migration.load_directory(str(MIGRATIONS))}
+    if newer := sorted(applied - known):
+        raise CantTellError(
+            f"{where} was written by a newer modelkeep (it has {', '.join(newer)}); do it with "
+            "that one"
+        )
+    if known - applied:
+        raise OlderError(
+            f"{where} is of an older modelkeep, or was never started; do it with that one, or "
+            "start and stop this one's server on it, which brings it up to date"
+        )
 
 
 def create_tables(database: Database, tables: Sequence[type[Model]]) -> None:

@@ -8,6 +8,12 @@ from modelkeep_server.records.tables import Setting
 
 _GET = Statement(lambda: Setting.select(Setting.value).where(Setting.key == bind("key")))
 _ADD = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")))
+_PUT = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")).on_conflict_ignore())
+
+_PAGES = "page_token_key"
+_PRINCIPALS = "principal_key"
+# People's opaque ids come from their key, so a copy has the same.
+_COPIED = (_PRINCIPALS, "log_floor", "log_origin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Keys:
 
 def keys(session: Session) -> Keys:
     """Answer the keys, making them where they are new."""
-    return Keys(_key(session, "page_token_key"), _key(session, "principal_key"))
+    return Keys(_key(session, _PAGES), _key(session, _PRINCIPALS))
 
 
 def _key(session: Session, name: str) -> bytes:
@@ -35,3 +41,16 @@ def _key(session: Session, name: str) -> bytes:
     value = secrets.token_bytes(32)
     session.run(_ADD, key=name, value=value)
     return value
+
+
+def copied_settings(session: Session, *, page_tokens: bool) -> dict[str, bytes]:
+    """Read what a copy of the database has too."""
+    names = (*_COPIED, _PAGES) if page_tokens else _COPIED
+    rows = {name: session.row(_GET, key=name) for name in names}
+    return {name: bytes(row[0]) for name, row in rows.items() if row is not None}
+
+
+def put_settings(session: Session, settings: dict[str, bytes]) -> None:
+    """Write into a copy what was read of another."""
+    for key, value in settings.items():
+        session.run(_PUT, key=key, value=value)

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import apsw
 from peewee import Query
-from playhouse.migrations import Migration
 
 from modelkeep_server.records import folder, schema
 from modelkeep_server.records.damage import log_is_cut, read_index
 from modelkeep_server.records.kinds import wrong_kinds
 from modelkeep_server.records.sql import Row, Statement
 from modelkeep_server.records.sqlite import SqliteSession
-from modelkeep_server.values.findings import CantTellError, UnreadableError
+from modelkeep_server.values.findings import CantTellError, InUseError, UnreadableError
 
 DATABASE = "modelkeep.db"
 # Nothing is known of the database then: it could not be looked at.
@@ -126,7 +125,7 @@ def _share(path: Path, lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         process, _ = folder.holder(lock)
-        raise CantTellError(
+        raise InUseError(
             f"a server (process {process}) is running on {path}; stop it, then repeat"
         ) from None
 
@@ -180,17 +179,7 @@ def _check_schema(path: Path, connection: apsw.Connection) -> None:
         raise UnreadableError("is empty, although blobs lie beside it")
     if tables and not ours:
         raise CantTellError(f"{path / DATABASE} is a database of something else than modelkeep")
-    known = {one.name for one in Migration.load_directory(str(schema.MIGRATIONS))}
-    if newer := sorted(applied - known):
-        raise CantTellError(
-            f"{path} was written by a newer modelkeep (it has {', '.join(newer)}); verify it with "
-            "that one"
-        )
-    if known - applied:
-        raise CantTellError(
-            f"{path} is of an older modelkeep, or was never started; verify it with that one, or "
-            "start and stop this one's server on it, which brings it up to date"
-        )
+    schema.check_current(applied, str(path))
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from modelkeep_server.values.stored_blob import StoredBlob
 _BLOBS = Statement(
     lambda: Blob.select(Blob.digest, Blob.key, Blob.size, Blob.checksums).order_by(Blob.key)
 )
+_BLOB_TOTALS = Statement(
+    lambda: Blob.select(fn.COUNT(Blob.id), fn.COALESCE(fn.SUM(Blob.size), 0).cast("BIGINT"))
+)
 _PARTS = Statement(
     lambda: StagedPart.select(
         StagedPart.key, StagedPart.digest, StagedPart.size, StagedPart.durable_size
@@ -85,6 +88,12 @@ def blobs(session: Session) -> Iterator[StoredBlob]:
     """Yield all blobs, by key."""
     for digest, key, size, checksums in session.each(_BLOBS):
         yield StoredBlob(digest_text(digest), key, size, checksums)
+
+
+def blob_totals(session: Session) -> tuple[int, int]:
+    """Tell how many blobs there are, and how many bytes they have together."""
+    count, size = session.row(_BLOB_TOTALS) or (0, 0)
+    return count, size
 
 
 def parts(session: Session) -> Iterator[StoredPart]:

@@ -41,5 +41,13 @@ class CantTellError(Exception):
     """A folder can't be checked; the text is one line that says why and what to do."""
 
 
+class InUseError(CantTellError):
+    """A server is running on the folder."""
+
+
+class OlderError(CantTellError):
+    """The database's schema is older than this modelkeep's."""
+
+
 class UnreadableError(Exception):
     """The database can't be read any further; the text says why."""

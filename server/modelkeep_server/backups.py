@@ -1,0 +1,53 @@
+"""A backup, opened to be checked or restored."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from modelkeep_server.blobs import Backups, BlobFiles, open_backups
+from modelkeep_server.records.database import Inspected
+from modelkeep_server.records.folder import migrate
+from modelkeep_server.records.stopped import DATABASE, StoppedDatabase, stopped
+from modelkeep_server.values.findings import Damage, Finding, OlderError
+from modelkeep_server.values.moves import MoveError
+
+
+def open_place(where: str) -> tuple[Backups, str | None]:
+    """Open a place with backups, and tell which of them is meant, if one is."""
+    try:
+        return open_backups(where, os.environ)
+    except ValueError as wrong:
+        raise MoveError(f"the place of backups is wrong; it {wrong}") from None
+
+
+@contextmanager
+def opened(where: str) -> Iterator[tuple[Inspected, BlobFiles]]:
+    """Read a backup, by its own name or the latest of a place; nothing of it is changed."""
+    place, point = open_place(where)
+    found = point or next(reversed(place.points()), None)
+    if found not in place.points():
+        raise MoveError(f"{place.shown(point or '')} has no backup; name the place of some")
+    with place.opened(found) as folder, _database(folder) as database:
+        yield database, place.files
+
+
+def is_of_backup(finding: Finding) -> bool:
+    """Tell whether something that was found is about the backup, and not about others beside it."""
+    return isinstance(finding, Damage) and finding.what != "stranger"
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[StoppedDatabase]:
+    """Read a backup's database; of an older schema a copy, which is brought up to date."""
+    with ExitStack() as parts:
+        try:
+            yield parts.enter_context(stopped(folder))
+            return
+        except OlderError:
+            copy = Path(parts.enter_context(TemporaryDirectory(prefix="modelkeep-")))
+        shutil.copyfile(folder / DATABASE, copy / DATABASE)
+        migrate(copy / DATABASE, same_boot=False)
+        yield parts.enter_context(stopped(copy))

@@ -1,0 +1,219 @@
+"""A registry as a whole is copied: backed up, restored, moved to other kinds of storage.
+
+* A backup is one state of a registry, however busy that is, and exists once it is whole.
+* A restore, and a move, goes into an empty place; no server starts there before all is there.
+  What was cut short goes on when it is asked for again.
+* A restore begins a log of another origin. A move does not: it is the same registry, which is not
+  served where it was any more.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from modelkeep.errors import Error
+from modelkeep_server import backups
+from modelkeep_server.blobs import (
+    SHARDS,
+    BlobFiles,
+    BlobReader,
+    BlobStore,
+    open_files,
+    open_store,
+)
+from modelkeep_server.domain.keeping import Write, kept
+from modelkeep_server.domain.moving import Stores, Tell, copy_blobs
+from modelkeep_server.domain.verify import verify
+from modelkeep_server.records import copying, live, marks, origin
+from modelkeep_server.records.database import Database, Inspected
+from modelkeep_server.records.folder import DataFolder, make_for_blobs, migrate
+from modelkeep_server.records.postgres import PostgresDatabase
+from modelkeep_server.records.postgres_connections import shown
+from modelkeep_server.records.postgres_survey import is_used, surveyed
+from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
+from modelkeep_server.records.sqlite import SqliteDatabaseFile
+from modelkeep_server.records.stopped import DATABASE, stopped
+from modelkeep_server.records.transaction import Transaction
+from modelkeep_server.values.call import SYSTEM
+from modelkeep_server.values.findings import CantTellError, Damage, InUseError, UnreadableError
+from modelkeep_server.values.moves import Copied, MoveError
+from modelkeep_server.values.place import Place
+from modelkeep_server.values.start import StartError
+
+REFUSALS = (CantTellError, Error, MoveError, StartError, UnreadableError)
+"""What is said in one line, and was not done."""
+
+_LEFT_SECONDS = 24 * 3600
+
+__all__ = ["REFUSALS", "Copied", "Place", "backup", "give_up", "move", "restore"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """An opened place that something is copied to."""
+
+    database: Database
+    store: BlobStore
+    files: BlobFiles
+    name: str
+
+
+def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
+    """Back a registry up, whether or not servers go on with it; answer the backup's name."""
+    to, _ = backups.open_place(where)
+    if to.is_beside(source):
+        raise MoveError("the registry's own blobs are there; give a place of its own")
+    files = _files(source)
+    with to.making() as folder, _source(source) as session:
+        migrate(folder / DATABASE, same_boot=False)
+        with closing(SqliteDatabaseFile(folder / DATABASE, _ignore)) as made:
+            copying.copy(session, made, page_tokens=False)
+            _sweep(to.store)
+            copied = copy_blobs(made.read(), Stores(files, to.store, to.files), tell)
+        return to.shown(to.publish(folder)), copied
+
+
+def restore(where: str, target: Place, tell: Tell) -> Copied:
+    """Make a registry of a backup, in an empty place."""
+    with backups.opened(where) as (session, files), _target(target) as to:
+        _check(session, files)
+        copied = _carry(session, files, to, tell, page_tokens=False)
+        if copied is None:
+            return Copied()
+        Records(to.database).change(SYSTEM, "log.restored", _restored)
+        return copied
+
+
+def move(source: Place, target: Place, tell: Tell) -> Copied:
+    """Move a registry, whose servers are stopped, to an empty place; it stays as it was, unused."""
+    files = _files(source)
+    with _opened(source) as session:
+        _check(session, files)
+    with _target(target) as to:
+        _mark_moved(source, to.name)
+        with _opened(source) as session:
+            copied = _carry(session, files, to, tell, page_tokens=True)
+        if copied is None:
+            return Copied()
+        to.database.write(marks.end_arriving)
+        return copied
+
+
+def give_up(source: Place) -> bool:
+    """Let servers use a registry again that was moved; answer whether they could not."""
+    with _used(source) as database:
+        return database.write(marks.give_up_move)
+
+
+def _carry(
+    session: Session, files: BlobReader, to: _Target, tell: Tell, *, page_tokens: bool
+) -> Copied | None:
+    """Copy all but the end, which lets servers start; nothing where it was copied before."""
+    if not marks.has_begun(to.database.read()):
+        _check_no_blobs(to)
+    begin = partial(marks.begin_arriving, what=origin.end(session), where=to.name)
+    if not to.database.write(begin):
+        return None
+    copied = copy_blobs(session, Stores(files, to.store, to.files), tell)
+    copying.copy(session, to.database, page_tokens=page_tokens)
+    return copied
+
+
+def _restored(tx: Transaction) -> bytes:
+    origin.renew(tx)
+    marks.end_arriving(tx.session)
+    return b""
+
+
+def _check(session: Inspected, files: BlobFiles) -> None:
+    """Refuse to copy what is damaged; bytes are checked on the way."""
+    for found in verify(session, files, read_data=False, checked=Counter()):
+        if isinstance(found, Damage) and found.what != "stranger":
+            raise MoveError(
+                f"it is damaged: {found.what} {found.resource}: {found.text}; modelkeep admin "
+                "verify tells all"
+            )
+
+
+def _check_no_blobs(to: _Target) -> None:
+    if any(to.files.published(shard) for shard in SHARDS):
+        raise MoveError(f"{to.name} has blobs already; give a new, empty place")
+
+
+def _mark_moved(source: Place, to: str) -> None:
+    """Keep servers off a registry, and refuse to while one is there."""
+    with _used(source) as database:
+        is_new = database.write(partial(marks.begin_move, where=_name(source), to=to))
+    if source.database is not None and is_used(source.database):
+        if is_new:
+            give_up(source)
+        raise MoveError(f"{_name(source)} is in use; stop all its servers, then repeat")
+
+
+def _sweep(store: BlobStore) -> None:
+    """Drop the parts that backups left which were cut short for good."""
+    for key in store.staged_keys(time.time() - _LEFT_SECONDS):
+        store.remove_staged(key)
+
+
+@contextmanager
+def _source(place: Place) -> Iterator[Session]:
+    """Read a registry that may be in use; none of its bytes are removed meanwhile."""
+    with ExitStack() as parts:
+        if place.database is not None:
+            found = parts.enter_context(surveyed(place.database))
+            other = parts.enter_context(closing(PostgresDatabase(place.database)))
+            parts.enter_context(kept(other.write))
+            yield found
+            return
+        try:
+            session: Session = parts.enter_context(stopped(place.data))
+        except InUseError:
+            write: Write = partial(live.write, place.data)
+            parts.enter_context(kept(write))
+            session = parts.enter_context(live.live(place.data))
+        yield session
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Inspected]:
+    """Read a registry that nobody uses."""
+    with stopped(place.data) if place.database is None else surveyed(place.database) as session:
+        yield session
+
+
+@contextmanager
+def _target(place: Place) -> Iterator[_Target]:
+    with _used(place) as database:
+        if place.database is not None and place.blobs is None:
+            make_for_blobs(place.data)
+        store = open_store(place.blobs, place.keys, place.data, _ignore, used=False)
+        yield _Target(database, store, _files(place), _name(place))
+
+
+@contextmanager
+def _used(place: Place) -> Iterator[Database]:
+    """Open a place's database as a server would."""
+    with ExitStack() as parts:
+        if place.database is not None:
+            yield parts.enter_context(closing(PostgresDatabase(place.database)))
+            return
+        folder = parts.enter_context(closing(DataFolder(place.data)))
+        yield parts.enter_context(closing(SqliteDatabaseFile(folder.database, _ignore)))
+
+
+def _files(place: Place) -> BlobFiles:
+    return open_files(place.blobs, place.keys, place.data)
+
+
+def _name(place: Place) -> str:
+    """Name a place as may be seen by anyone."""
+    return str(place.data) if place.database is None else shown(place.database)
+
+
+def _ignore(_why: str) -> None:
+    """Do nothing more: what failed is raised where it was asked for."""

@@ -1,0 +1,88 @@
+"""What a database says of itself that keeps servers off it.
+
+* `arriving`: something is being copied into it, and not all of it is there.
+* `arrived`: what was copied into it, so that copying it again does nothing.
+* `moved`: the registry lives elsewhere now; two that live on would both give out the next version.
+"""
+
+from modelkeep_server.records.copying import is_empty
+from modelkeep_server.records.sql import Session, Statement, bind
+from modelkeep_server.records.tables import Setting
+from modelkeep_server.values.moves import MoveError
+from modelkeep_server.values.start import StartError
+
+ARRIVING = "arriving"
+ARRIVED = "arrived"
+MOVED = "moved"
+
+_GET = Statement(lambda: Setting.select(Setting.value).where(Setting.key == bind("key")))
+_PUT = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")))
+_DROP = Statement(lambda: Setting.delete().where(Setting.key == bind("key")))
+
+
+def check_served(session: Session) -> None:
+    """Refuse to serve a registry that is not all here, or not here any more."""
+    if _get(session, ARRIVING):
+        raise StartError(
+            "a restore or a move into this place was cut short, and not all is here; repeat that "
+            "command, which goes on where it was"
+        )
+    if moved := _get(session, MOVED):
+        raise StartError(
+            f"this registry was moved to {moved}, or is being moved; serve it there. If it stays "
+            "here after all: modelkeep admin migrate-store --give-up"
+        )
+
+
+def begin_arriving(session: Session, what: str, where: str) -> bool:
+    """Take a place for what is copied there, or go on; answer whether anything is to be done.
+
+    Refuses a place that has something else.
+    """
+    if _get(session, ARRIVED) == what:
+        return False
+    there = _get(session, ARRIVING)
+    if there and there != what:
+        raise MoveError(
+            f"{where} has a part of something else that was being copied there; give a new, empty "
+            "place"
+        )
+    if not there and not is_empty(session):
+        raise MoveError(f"{where} has a registry already; give a new, empty place")
+    if not there:
+        session.run(_PUT, key=ARRIVING, value=what.encode())
+    return True
+
+
+def has_begun(session: Session) -> bool:
+    """Tell whether something is being copied there, or was."""
+    return bool(_get(session, ARRIVING) or _get(session, ARRIVED))
+
+
+def end_arriving(session: Session) -> None:
+    """Say that all is there."""
+    session.run(_PUT, key=ARRIVED, value=_get(session, ARRIVING).encode())
+    session.run(_DROP, key=ARRIVING)
+
+
+def begin_move(session: Session, where: str, to: str) -> bool:
+    """Keep servers off a registry that is being moved; answer whether they were not before."""
+    there = _get(session, MOVED)
+    if there and there != to:
+        raise MoveError(
+            f"{where} is being moved to {there}, or was; go on with that, or give it up with "
+            "--give-up"
+        )
+    if not there:
+        session.run(_PUT, key=MOVED, value=to.encode())
+    return not there
+
+
+def give_up_move(session: Session) -> bool:
+    """Let servers serve it again; answer whether they could not."""
+    return session.run(_DROP, key=MOVED) > 0
+
+
+def _get(session: Session, key: str) -> str:
+    row = session.row(_GET, key=key)
+    return bytes(row[0]).decode() if row else ""

@@ -1,0 +1,78 @@
+"""A registry that was moved lives at one place: where it went."""
+
+import pytest
+from tests.moves.conftest import Admin, MakePlace, Stored, live_on, serving
+
+from modelkeep.v1 import asset_service_pb2
+from modelkeep_server.values.start import StartError
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "s3"])
+def test_a_server_does_not_start_on_what_a_move_left(
+    kind: str, make_place: MakePlace, admin: Admin
+) -> None:
+    source, target = make_place(kind), make_place("sqlite")
+    live_on(source)
+    assert admin("migrate-store", *source.options("from-"), *target.options("to-")).code == 0
+
+    moved = f"this registry was moved to {target.data}"
+    with pytest.raises(StartError, match=moved), serving(source):
+        pass
+
+    assert admin("migrate-store", *source.options("from-"), "--give-up").code == 0
+    with serving(source) as registry:
+        assert registry.numbers("churn") != []
+
+
+def test_a_registry_in_use_is_not_moved(make_place: MakePlace, admin: Admin) -> None:
+    for kind in ("sqlite", "postgres"):
+        source, target = make_place(kind), make_place("sqlite")
+        with serving(source) as registry:
+            refused = admin("migrate-store", *source.options("from-"), *target.options("to-"))
+
+            assert refused.code == 1
+            assert "in use" in refused.err or "is running on" in refused.err
+            assert registry.create("still", {"f": b"here"}).number == 1
+        with serving(source) as registry:
+            assert registry.numbers("still") == [1]
+
+
+def test_pages_of_before_a_move_go_on_after_it(
+    stored: Stored, make_place: MakePlace, admin: Admin
+) -> None:
+    pages = asset_service_pb2.ListAssetsRequest(parent="namespaces/default", page_size=1)
+    with serving(stored) as registry:
+        pages.page_token = registry.assets.ListAssets(pages).next_page_token
+        next_page = registry.assets.ListAssets(pages)
+    target = make_place("s3")
+
+    assert admin("migrate-store", *stored.options("from-"), *target.options("to-")).code == 0
+
+    with serving(target) as registry:
+        assert registry.assets.ListAssets(pages).assets == next_page.assets
+
+
+def test_a_registry_is_moved_to_one_place_only(
+    stored: Stored, make_place: MakePlace, admin: Admin
+) -> None:
+    one, other = make_place("sqlite"), make_place("sqlite")
+    assert admin("migrate-store", *stored.options("from-"), *one.options("to-")).code == 0
+
+    again = admin("migrate-store", *stored.options("from-"), *one.options("to-"))
+    refused = admin("migrate-store", *stored.options("from-"), *other.options("to-"))
+
+    assert again.code == 0
+    assert refused.code == 1
+    assert f"is being moved to {one.data}, or was" in refused.err
+
+
+def test_a_place_with_a_registry_is_refused(
+    stored: Stored, make_place: MakePlace, admin: Admin
+) -> None:
+    target = make_place("postgres")
+    live_on(target)
+
+    refused = admin("migrate-store", *stored.options("from-"), *target.options("to-"))
+
+    assert refused.code == 1
+    assert "already; give a new, empty place" in refused.err
