@@ -60,8 +60,8 @@ def serve(plan: Plan, *flags: str) -> int:
     # What a server does by itself would mix with the steps of the act.
     upkeep.sweep = lambda *_: None
     steps = Steps(plan)
-    _name_files(steps)
-    _name_sql(steps)
+    name_files(steps)
+    name_sql(steps)
     return program.main([*flags, "--data", str(plan.data)])
 
 
@@ -98,7 +98,7 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _name_files(steps: Steps) -> None:
+def name_files(steps: Steps) -> None:
     """Make a step of what is done to the blob store's files."""
     opened: dict[int, str | None] = {}
     really_open = os.open
@@ -147,6 +147,8 @@ def _kind(data: Path, path: Any) -> str | None:
             return "blob folder"
         case ("blobs", _, _):
             return "blob"
+        case ("backups", *_):
+            return "backup"
     return None
 
 
@@ -154,7 +156,7 @@ def _both(old: str | None, new: str | None) -> str | None:
     return f"{old} to {new}" if old and new else None
 
 
-def _name_sql(steps: Steps) -> None:
+def name_sql(steps: Steps) -> None:
     """Make a step of what the writer says, and of what SQLite does to its files."""
 
     class Connection(apsw.Connection):

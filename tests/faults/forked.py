@@ -16,7 +16,9 @@ from tests.services.processes import OPTIONS
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # This module too: unpickling the function that runs would import what it imports.
-_CONTEXT.set_forkserver_preload([__name__, "tests.faults.crashing_server"])
+_CONTEXT.set_forkserver_preload(
+    [__name__, "tests.faults.crashing_server", "tests.faults.crashing_move"]
+)
 
 
 class ForkedServer:
@@ -47,6 +49,16 @@ class ForkedServer:
             assert self.process.is_alive(), text
             time.sleep(0.002)
         return text.partition("\n")[0]
+
+
+def run_forked(log: Path, function: Callable[..., int], *arguments: Any) -> int | None:
+    """Run a function to its end, and tell the exit code: -9 where it was killed."""
+    log.write_text("")
+    process = _CONTEXT.Process(target=_run, args=(log, function, *arguments), daemon=True)
+    process.start()
+    process.join(60)
+    assert process.exitcode is not None, log.read_text()
+    return process.exitcode
 
 
 def _run(log: Path, serve: Callable[..., int], *arguments: Any) -> None:
