@@ -25,6 +25,7 @@ from modelkeep.v1 import (
     operation_service_pb2,
     version_service_pb2,
 )
+from modelkeep_server.records.clock import now_us
 
 SHARED, OWN, LARGE = b"shared" * 10, b"own" * 20, bytes(MIB) + b"large"
 
@@ -64,6 +65,21 @@ def test_the_bytes_of_a_purged_version_go_but_for_what_others_share(
     assert download(r, r.version(2), "shared") == [SHARED]
     assert set(r.missing(*map(digest, (SHARED, OWN, LARGE)))) == {digest(OWN), digest(LARGE)}
     assert len(files(server.data)) == 3
+
+
+def test_bytes_stay_while_a_copy_of_the_records_is_made(r: Registry, server: RunningServer) -> None:
+    r.create(files={"own": OWN})
+    purge(r, 1)
+    age(server)
+    until_us = (now_us() + 60_000_000).to_bytes(8)
+    ask(server, "INSERT INTO setting (key, value) VALUES (?, ?)", "collection_hold/a", until_us)
+
+    held = collect(r)
+    ask(server, "DELETE FROM setting WHERE key = ?", "collection_hold/a")
+    free = collect(r)
+
+    assert (held.condemned_blobs, held.deleted_blobs) == (2, 0)
+    assert (free.condemned_blobs, free.deleted_blobs) == (0, 2)
 
 
 def test_what_is_live_or_can_be_undeleted_stays(r: Registry, server: RunningServer) -> None:

@@ -7,6 +7,7 @@
   that it is missing to everybody, and bytes sent from then on get a key of their own.
 * Only what was committed as condemned is removed from the store. A crash in between leaves it
   condemned, for this collection to go on with, or the next.
+* While a copy of the records is made, nothing is removed from the store.
 * Bytes without any row, as a crash during an upload leaves them, are condemned from the time on
   when they will have been seen for as long as a grace time.
 """
@@ -19,7 +20,7 @@ from modelkeep.v1 import admin_service_pb2 as pb
 from modelkeep_server.blobs import SHARDS, BlobStore
 from modelkeep_server.domain import expiry
 from modelkeep_server.domain.operations import Operations, Step
-from modelkeep_server.records import blobs
+from modelkeep_server.records import blobs, holding
 from modelkeep_server.records import collection as rows
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.encode import message_bytes, timestamp
@@ -125,9 +126,10 @@ class Collection:
         )
 
     def _remove(self, garbage: pb.Garbage, after: str, _dry_run: bool) -> Step | None:
-        due = rows.due(self._records.read(), after, TAKEN, now_us())
-        if not due:
-            return None
+        session = self._records.read()
+        due = rows.due(session, after, TAKEN, now_us())
+        if not due or holding.is_held(session, now_us()):
+            return None  # what is held stays condemned, for the next collection
         for one in due:
             if not one.kept:
                 self._store.remove(one.key)
