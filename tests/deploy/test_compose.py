@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from modelkeep_server.settings import load
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
 SECRETS = re.findall(r"^(\w+)=(.*)$", (DEPLOY / ".env.example").read_text(), re.MULTILINE)
@@ -24,6 +26,15 @@ def test_the_example_names_every_secret_and_gives_none() -> None:
     assert {name for name, _ in SECRETS} == set(DEMANDED.findall(TEXT))
     assert {value for _, value in SECRETS} == {""}
     assert "$" not in DEMANDED.sub("", TEXT)  # nothing that an empty variable would leave out
+
+
+def test_the_server_takes_its_settings_from_the_compose_file() -> None:
+    settings = load({}, services()["modelkeep"]["environment"])
+
+    assert settings.workers == 2
+    assert settings.listen.port == 50051
+    assert settings.metrics_listen
+    assert settings.metrics_listen.port == 50052
 
 
 def test_the_ports_of_an_open_server_are_this_machines_alone() -> None:

@@ -9,9 +9,16 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from modelkeep_server.settings import load
+
 CHART = Path(__file__).parents[2] / "deploy/helm/modelkeep"
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
 KUBERNETES = ("1.30", "1.37")
+SECRETS = {
+    "MODELKEEP_DATABASE": "postgresql://modelkeep:secret@postgres/modelkeep",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+}
 STOPPING_SECONDS = 40
 """The longest that a server takes to stop, as it promises."""
 
@@ -44,6 +51,16 @@ def container(manifests: list[Manifest]) -> Manifest:
     return dict(found)
 
 
+def environment(manifests: list[Manifest]) -> dict[str, str]:
+    """Give the variables as the container would have them."""
+    found: dict[str, str] = {}
+    for variable in container(manifests)["env"]:
+        name = variable["name"]
+        assert name not in found
+        found[name] = variable.get("value") or SECRETS[variable["valueFrom"]["secretKeyRef"]["key"]]
+    return found
+
+
 def test_the_chart_passes_helms_lint(values: Path) -> None:
     done = helm("lint", "--strict", "--values", values, CHART)
 
@@ -58,6 +75,29 @@ def test_kubernetes_takes_every_manifest(values: Path, version: str) -> None:
     assert len(own) >= 3
     for manifest in own:
         kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_server_takes_its_settings_from_the_chart(values: Path) -> None:
+    manifests = render(values)
+
+    settings = load({}, environment(manifests))
+
+    ports = {port["name"]: port["containerPort"] for port in container(manifests)["ports"]}
+    assert settings.metrics_listen
+    assert ports == {"grpc": settings.listen.port, "metrics": settings.metrics_listen.port}
+    assert settings.allow_open
+    given = yaml.safe_load(values.read_text()).get("settings", {"log_format": "json"})
+    assert {name: str(getattr(settings, name)) for name in given} == {
+        name: str(value) for name, value in given.items()
+    }
+
+
+def test_probes_ask_where_the_server_listens(values: Path) -> None:
+    manifests = render(values)
+    found = container(manifests)
+
+    probes = [found[f"{kind}Probe"]["grpc"] for kind in ("startup", "readiness", "liveness")]
+    assert probes == [{"port": load({}, environment(manifests)).listen.port}] * 3
 
 
 def test_the_pod_has_no_rights_and_writes_nothing_but_scratch(values: Path) -> None:
