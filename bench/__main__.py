@@ -8,12 +8,22 @@ import os
 import signal
 import sys
 
-from bench import beside, calls, growth, many_files, memory, report, transfers, watches
+from bench import (
+    beside,
+    calls,
+    growth,
+    many_files,
+    memory,
+    production,
+    report,
+    transfers,
+    watches,
+)
 from bench.rows import Row, measure
 from bench.scene import Scene
 
 ROUNDS, QUICK_ROUNDS = 7, 1
-SUBJECTS = (transfers, calls, memory, watches, growth, many_files, beside)
+SUBJECTS = (transfers, calls, memory, watches, growth, many_files, production, beside)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +21,15 @@ class Running:
 
 
 @contextmanager
-def modelkeep(data: Path) -> Iterator[Running]:
+def modelkeep(data: Path, *options: str) -> Iterator[Running]:
     """Run modelkeep on a data folder."""
     command = [
         *(sys.executable, "-m", "modelkeep_server", "--data", str(data)),
         *("--listen", "127.0.0.1:0", "--metrics-listen", "off", "--log-format", "json"),
+        *options,
     ]
     started = time.monotonic()
-    with (data.parent / f"{data.name}.log").open("w+") as log:
+    with tempfile.NamedTemporaryFile(dir=data.parent, suffix=".log") as log:
         process = subprocess.Popen(command, stderr=log)
         try:
             address = _address(Path(log.name), process)

@@ -24,8 +24,9 @@ _PLAIN_USER = "nobody"
 class Postgres:
     """A cluster on a port of loopback, which can be paused, killed and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, durable: bool) -> None:
         self._home = home
+        self._fsync = "on" if durable else "off"
         self._programs = _programs(home)
         self._data = home / "cluster"
         self._log = home / "log"
@@ -57,7 +58,7 @@ class Postgres:
 
     def _launch(self) -> None:
         command = [self._programs / "postgres", "-D", self._data, "-p", self.port]
-        settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=300"]
+        settings = ["listen_addresses=127.0.0.1", f"fsync={self._fsync}", "max_connections=300"]
         options = [part for setting in settings for part in ("-c", setting)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -124,15 +125,18 @@ def cut(url: str) -> None:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run a Postgres until the end of the block; what it had goes with it."""
+def postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """Run a Postgres until the end of the block; what it had goes with it.
+
+    Unless it is `durable`, it survives its own end and not a power cut.
+    """
     # Not where tests keep theirs: it does not run as root, and may not look in there.
     home = Path(tempfile.mkdtemp(prefix="modelkeep-postgres-"))
     server: Postgres | None = None
     try:
         if (user := _user()) is not None:
             os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-        server = Postgres(home)
+        server = Postgres(home, durable=durable)
         yield server
     finally:
         if server is not None:
