@@ -62,10 +62,9 @@ class Postgres:
         options = [part for setting in settings for part in ("-c", setting)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*map(str, command), "-k", str(self._home), *options],
+                [*_as_plain_user(), *map(str, command), "-k", str(self._home), *options],
                 stdout=log,
                 stderr=log,
-                user=_user(),
             )
 
     def _answers(self) -> bool:
@@ -97,8 +96,8 @@ class Postgres:
             self._process.wait(timeout=_SECONDS)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
-        done = subprocess.run(command, capture_output=True, user=_user(), cwd=self._home)
+        command = [*_as_plain_user(), str(self._programs / program), *arguments]
+        done = subprocess.run(command, capture_output=True, cwd=self._home)
         assert done.returncode == 0, done.stderr.decode()
 
 
@@ -147,6 +146,12 @@ def postgres(*, durable: bool = False) -> Iterator[Postgres]:
 def _children(pid: int) -> list[int]:
     threads = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in threads.split()]
+
+
+def _as_plain_user() -> tuple[str, ...]:
+    # By a program: to change users Python forks, and gRPC's threads may not live through that.
+    user = _user()
+    return ("setpriv", f"--reuid={user}", "--clear-groups") if user else ()
 
 
 def _user() -> str | None:
