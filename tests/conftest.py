@@ -64,6 +64,21 @@ def minio_server() -> Iterator[S3Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def seaweed_blobs(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Makes new places for blobs, as `--blobs` takes them, in the store of tests for one kind."""
+    if ELSEWHERE:
+        return partial(place_elsewhere, ELSEWHERE)
+    running: S3Server = request.getfixturevalue("seaweed_server")
+    return running.url
+
+
+@pytest.fixture(scope="session")
+def minio_blobs(minio_server: S3Server) -> Callable[[], str]:
+    """Makes new places for blobs in a MinIO; for tests marked `minio`."""
+    return minio_server.url
+
+
 @pytest.fixture(scope="session", params=["seaweed", pytest.param("minio", marks=pytest.mark.minio)])
 def make_blobs(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Makes new places for blobs in S3-compatible stores, as `--blobs` takes them.
@@ -71,10 +86,8 @@ def make_blobs(request: pytest.FixtureRequest) -> Callable[[], str]:
     Tests that use it run once with each kind: a SeaweedFS of these tests, or the place that
     MODELKEEP_TEST_S3_URL names; and a MinIO.
     """
-    if request.param == "seaweed" and ELSEWHERE:
-        return partial(place_elsewhere, ELSEWHERE)
-    running: S3Server = request.getfixturevalue(f"{request.param}_server")
-    return running.url
+    made: Callable[[], str] = request.getfixturevalue(f"{request.param}_blobs")
+    return made
 
 
 @pytest.fixture

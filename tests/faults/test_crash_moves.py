@@ -55,7 +55,7 @@ def make_target(
         settings = {"data": str(tmp_path / f"target-{len(made)}")}
         if request.param == "s3":
             postgres: Postgres = request.getfixturevalue("postgres_server")
-            blobs = request.getfixturevalue("make_blobs")()
+            blobs = request.getfixturevalue("seaweed_blobs")()
             settings |= {"database": new_database(postgres.url()), "blobs": blobs}
         made.append(settings)
         return settings

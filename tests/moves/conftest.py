@@ -75,7 +75,11 @@ def admin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def make_place(tmp_path: Path, request: pytest.FixtureRequest) -> MakePlace:
-    """Makes new, empty places: `sqlite` all in a folder, `postgres`, or that with bytes on `s3`."""
+    """Makes new, empty places by their kind.
+
+    `sqlite` is all in a folder; `postgres` has its bytes there; `s3` and `minio` are Postgres with
+    the bytes in such a store.
+    """
     made: list[Stored] = []
 
     def make(kind: str) -> Stored:
@@ -84,7 +88,8 @@ def make_place(tmp_path: Path, request: pytest.FixtureRequest) -> MakePlace:
             made.append(Stored(data))
             return made[-1]
         server: Postgres = request.getfixturevalue("postgres_server")
-        blobs = request.getfixturevalue("make_blobs")() if kind == "s3" else None
+        store = {"s3": "seaweed_blobs", "minio": "minio_blobs"}.get(kind)
+        blobs = request.getfixturevalue(store)() if store else None
         made.append(Stored(data, new_database(server.url()), blobs))
         return made[-1]
 

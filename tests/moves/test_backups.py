@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -27,11 +27,17 @@ def points(place: Path) -> list[str]:
     return sorted(os.listdir(place / "backups")) if place.is_dir() else []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "s3"])
-def test_what_a_backup_has_is_not_sent_again(
-    kind: str, stored: Stored, make_blobs: Callable[[], str], tmp_path: Path, admin: Admin
+@pytest.fixture(params=["folder", "s3", pytest.param("minio", marks=pytest.mark.minio)])
+def place(request: pytest.FixtureRequest, make_place: MakePlace, tmp_path: Path) -> str:
+    """A place for backups of each kind."""
+    if request.param == "folder":
+        return str(tmp_path / "backups")
+    return str(make_place(request.param).blobs)
+
+
+def test_what_a_place_has_of_earlier_backups_is_not_sent_again(
+    place: str, stored: Stored, admin: Admin
 ) -> None:
-    place = str(tmp_path / "backups") if kind == "sqlite" else make_blobs()
 
     first = admin("backup", place, *stored.options(), "--json").json
     with serving(stored) as registry:
@@ -43,6 +49,7 @@ def test_what_a_backup_has_is_not_sent_again(
     assert second["there_bytes"] == first["total_bytes"]
     assert len(NEW) < second["sent_bytes"] < len(NEW) + 200  # and a manifest
     assert (third["sent"], third["there_bytes"]) == (0, second["total_bytes"])
+    assert admin("verify", "--backup", place, "--read-data").code == 0
 
 
 def test_each_of_several_backups_can_be_restored(

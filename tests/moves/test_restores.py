@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.moves.conftest import Admin, MakePlace, Stored, live_on, log, serving
+from tests.raw import ask
 from tests.services.wire import refused as refusing
 
 from modelkeep.v1 import asset_service_pb2, event_pb2
@@ -131,6 +132,21 @@ def test_a_restore_that_is_asked_for_again_does_nothing(
     assert again.code == 0, again.err
     with serving(target) as registry:
         assert len(log(registry)) == length
+
+
+def test_what_collection_condemned_and_parts_of_uploads_are_not_in_a_backup(
+    stored: Stored, tmp_path: Path, admin: Admin
+) -> None:
+    target = Stored(tmp_path / "restored")
+    key = "ab" * 16
+    ask(stored, "INSERT INTO condemned_blob (key, size, due_us) VALUES (?, 5, 0)", key)
+
+    assert admin("backup", tmp_path / "backups", *stored.options()).code == 0
+    assert admin("restore", tmp_path / "backups", *target.options()).code == 0
+
+    for table in ("condemned_blob", "staged_part"):
+        count = f"SELECT COUNT(*) FROM {table}"  # the names are ours
+        assert (ask(stored, count), ask(target, count)) == ([(1,)], [(0,)])
 
 
 def test_an_older_backup_is_brought_up_to_date_and_a_newer_one_refused(

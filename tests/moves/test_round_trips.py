@@ -17,7 +17,7 @@ def source(request: pytest.FixtureRequest, make_place: MakePlace) -> Stored:
     return place
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, pytest.param("minio", marks=pytest.mark.minio)])
 def test_a_moved_registry_answers_as_it_did(
     source: Stored, kind: str, make_place: MakePlace, admin: Admin
 ) -> None:

@@ -4,7 +4,8 @@
 * Tables come after those that they refer to, and the rows of each by its key; so what a copy that
   was cut short has of a table is its beginning, and it goes on behind that.
 * Rows keep their numbers, and new ones go on behind them.
-* What is under way is not copied: parts of uploads, whose bytes are not either.
+* What has bytes that are not copied is not copied either: parts of uploads, and what collection
+  has condemned.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +17,12 @@ from peewee import BooleanField, Field, Query, Tuple, fn
 from modelkeep_server.records.database import Database
 from modelkeep_server.records.settings import copied_settings, put_settings
 from modelkeep_server.records.sql import Row, Session, Statement, bind
-from modelkeep_server.records.tables import TABLES, Setting, StagedPart, Table
+from modelkeep_server.records.tables import TABLES, CondemnedBlob, Setting, StagedPart, Table
 
 _MOST_ROWS = 500
 _MOST_BYTES = 4 * 1024 * 1024
 
-_APART: tuple[type[Table], ...] = (Setting, StagedPart)
+_APART: tuple[type[Table], ...] = (Setting, StagedPart, CondemnedBlob)
 
 Batch = list[dict[str, object]]
 
