@@ -1,6 +1,7 @@
 """Answers that are lost on their way: the write was made, and asking again makes no second one."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,18 @@ from tests.faults.state import state
 from tests.rounds import Tally, rounds
 from tests.running import RunningServer
 from tests.services.wire import Registry, status
-from tests.services.writes import WRITES, Write, fill, rpcs_with_request_ids, writes
+from tests.services.writes import (
+    LONG_WORK,
+    WRITES,
+    Write,
+    fill,
+    rpcs_with_request_ids,
+    writes,
+)
 
 import modelkeep
 from modelkeep.v1 import event_pb2, event_service_pb2
+from modelkeep.v1.admin_service_pb2 import CollectGarbageRequest
 
 
 @pytest.fixture
@@ -79,7 +88,31 @@ def test_a_write_whose_answer_was_lost_is_made_once(
 
 
 def test_every_write_of_the_contract_loses_its_answer_here(near: Registry) -> None:
-    assert {write.rpc for write in writes(near).values()} == rpcs_with_request_ids()
+    there = {write.rpc for write in writes(near).values()}
+
+    assert there | LONG_WORK == rpcs_with_request_ids()
+
+
+@pytest.mark.rounds("lost-answers")
+def test_a_collection_whose_answer_was_lost_is_begun_once(
+    near: Registry, proxy: Proxy, tally: Tally
+) -> None:
+    request = CollectGarbageRequest(request_id=str(uuid.uuid4()))
+    with grpc.insecure_channel(proxy.address) as channel:
+        far = Registry(channel, "default")
+        grpc.channel_ready_future(channel).result(timeout=30)
+        proxy.withhold_answers()
+        call = far.admin.CollectGarbage.future(request)
+        _wait_for(lambda: bool(_events(near, request.request_id)))
+        proxy.cut()
+        with pytest.raises(grpc.RpcError):
+            call.result(timeout=30)
+
+        again = far.admin.CollectGarbage(request, wait_for_ready=True)
+
+    tally.tried += 1
+    (event,) = _events(near, request.request_id)
+    assert [change.resource for change in event.record.changes] == [again.name]
 
 
 @pytest.mark.rounds("lost-answers")

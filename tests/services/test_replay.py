@@ -8,7 +8,7 @@ import pytest
 from tests.running import RunningServer
 from tests.services.footprint import nothing_left
 from tests.services.wire import Registry, refused
-from tests.services.writes import WRITES, fill, rpcs_with_request_ids, writes
+from tests.services.writes import LONG_WORK, WRITES, fill, rpcs_with_request_ids, writes
 
 from modelkeep.v1 import version_pb2, version_service_pb2
 
@@ -56,14 +56,10 @@ def test_a_request_id_with_another_body_is_refused(
     assert refusal.metadata == {"request_id": request.request_id}
 
 
-# What they ask for goes on behind the answer; their own tests repeat them.
-_LONG_WORK = {"CollectGarbage"}
-
-
 def test_every_write_of_the_contract_is_here(filled: Registry) -> None:
     there = {write.rpc for write in writes(filled).values()}
 
-    assert there | _LONG_WORK == rpcs_with_request_ids()
+    assert there | LONG_WORK == rpcs_with_request_ids()
 
 
 def test_a_repeat_is_answered_as_things_were(registry: Registry) -> None:
