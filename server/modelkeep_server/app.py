@@ -108,7 +108,12 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             _service(
                 admin_service_pb2, AdminService(version(), True, capacity, records, operations)
             ),
-            _service(artifact_service_pb2, ArtifactService(records, store, settings.max_uploads)),
+            _service(
+                artifact_service_pb2,
+                ArtifactService(
+                    records, store, settings.max_uploads, gives_links=settings.links == "auto"
+                ),
+            ),
             _service(asset_service_pb2, AssetService(records)),
             _service(event_service_pb2, EventService(records)),
             _service(namespace_service_pb2, NamespaceService(records)),

@@ -155,6 +155,9 @@ SETTINGS = {
         f"local, in the data folder, or {FORM}.",
         is_secret=True,
     ),
+    "links": Setting(
+        _one_of("auto", "off"), "auto", "Whether clients may fetch bytes from an S3 store directly."
+    ),
     "workers": Setting(
         _between(1, 64, int), "1", "Processes that serve; more than one need Postgres."
     ),
@@ -195,6 +198,7 @@ class Settings:
     data: Path
     database: str | None = field(repr=False)
     blobs: S3Place | None
+    links: str
     workers: int
     listen: Address
     metrics_listen: Address | None

@@ -84,7 +84,10 @@ def test_a_bad_value_stops_the_start_and_names_its_variable(name: str, value: st
         ("s3://bucket?endpoint=http://hidden@host", "must have an endpoint such as"),
         ("s3://bucket?endpoint=", "must have an endpoint such as"),
         ("s3://bucket?region=", "must have a region such as"),
-        ("s3://bucket?secret_key=hidden", "must have an endpoint and a region at most"),
+        (
+            "s3://bucket?secret_key=hidden",
+            "must have an endpoint, a region and a public_endpoint at most",
+        ),
         ("s3://key:hidden@bucket", "must name no keys: they come from AWS_ACCESS_KEY_ID"),
     ],
 )

@@ -94,6 +94,9 @@ class LocalStore:
             if free:
                 remove_unless_locked(self._staged_path(key))
 
+    def link(self, _key: str, _seconds: int) -> None:
+        """Give no URL: these files are reached through the server alone."""
+
     def remove(self, key: str) -> None:
         """Drop published bytes, whose row is gone; none need be there."""
         with self._disk.writing():

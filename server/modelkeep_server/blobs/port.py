@@ -140,5 +140,11 @@ class BlobStore(BlobReader, Protocol):
     def remove_staged(self, key: str) -> None:
         """Drop a part, unless somebody is writing it. Published bytes stay."""
 
+    def link(self, key: str, seconds: int) -> str | None:
+        """Give a URL at which anyone can GET published bytes for so long, where there is such.
+
+        It may be used to begin until then. It is a secret: it goes to the caller, and nowhere else.
+        """
+
     def remove(self, key: str) -> None:
         """Drop published bytes, whose row is gone; none need be there."""

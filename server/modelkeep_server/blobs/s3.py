@@ -93,6 +93,10 @@ class S3Store:
             if upload.name == name:
                 self._bucket.abort(name, upload.id)
 
+    def link(self, key: str, seconds: int) -> str:
+        """Give a URL at which anyone can GET published bytes for so long."""
+        return self._bucket.link(self._place.name(key), seconds)
+
     def remove(self, key: str) -> None:
         """Drop published bytes, whose row is gone; none need be there."""
         self._bucket.remove(self._place.name(key))

@@ -7,6 +7,7 @@ upload are used here.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from minio import Minio
@@ -58,15 +59,11 @@ class S3Bucket:
 
     def __init__(self, place: S3Place, keys: S3Keys) -> None:
         """Speak to this bucket; nothing is asked yet."""
-        url = urlsplit(place.endpoint)
         self._bucket = place.bucket
-        self._client = Minio(
-            url.netloc,
-            secure=url.scheme == "https",
-            region=place.region,
-            credentials=StaticProvider(keys.access, keys.secret, keys.session),
-            http_client=S3Pool(),
-        )
+        pool = S3Pool()
+        self._client = _client(place.endpoint, place.region, keys, pool)
+        # Only signs: a URL holds for the host alone that it was signed for.
+        self._public = _client(place.public_endpoint or place.endpoint, place.region, keys, pool)
 
     def put(self, name: str, data: bytes) -> None:
         """Store an object, durable on return."""
@@ -98,6 +95,11 @@ class S3Bucket:
                 if error.code == "NoSuchKey":
                     raise KeyError(name) from error
                 raise
+
+    def link(self, name: str, seconds: int) -> str:
+        """Give a URL that reads an object for so long; nothing is asked."""
+        expires = timedelta(seconds=seconds)
+        return self._public.presigned_get_object(self._bucket, name, expires)
 
     def remove(self, name: str) -> None:
         """Drop an object, if it is there."""
@@ -174,6 +176,17 @@ class S3Bucket:
             if not (page.is_truncated and page.uploads):
                 return
             name, upload = page.uploads[-1].object_name, page.uploads[-1].upload_id
+
+
+def _client(endpoint: str, region: str, keys: S3Keys, pool: S3Pool) -> Minio:
+    url = urlsplit(endpoint)
+    return Minio(
+        url.netloc,
+        secure=url.scheme == "https",
+        region=region,
+        credentials=StaticProvider(keys.access, keys.secret, keys.session),
+        http_client=pool,
+    )
 
 
 def _last_modified(part: Part) -> float:

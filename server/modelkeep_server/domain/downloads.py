@@ -53,15 +53,7 @@ def _range(
     index: int,
     item: pb.FileRange,
 ) -> _Range:
-    blob = blobs.of_file(session, version.manifest_id, item.path)
-    if blob is None:
-        versions.check_kept(session, version.id)
-        raise NotFoundError(
-            "RESOURCE_NOT_FOUND",
-            f"{selector} has no file {item.path}",
-            field=f"ranges[{index}].path",
-            resource=f"{selector}/files/{item.path}",
-        )
+    blob = blob_of(session, version, selector, item.path, f"ranges[{index}].path")
     if item.offset > blob.size:
         raise OutOfRangeError(
             "RANGE_INVALID",
@@ -73,6 +65,22 @@ def _range(
         )
     rest = blob.size - item.offset
     return _Range(blob, item.offset, min(item.length or rest, rest))
+
+
+def blob_of(
+    session: Session, version: StoredVersion, selector: VersionSelector, path: str, field: str
+) -> StoredBlob:
+    """Find the bytes of a version's file, or say that it has none at the path in this field."""
+    blob = blobs.of_file(session, version.manifest_id, path)
+    if blob is None:
+        versions.check_kept(session, version.id)
+        raise NotFoundError(
+            "RESOURCE_NOT_FOUND",
+            f"{selector} has no file {path}",
+            field=field,
+            resource=f"{selector}/files/{path}",
+        )
+    return blob
 
 
 def _messages(store: BlobStore, ranges: Sequence[_Range]) -> Iterator[bytes]:

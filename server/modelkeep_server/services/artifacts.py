@@ -8,7 +8,7 @@ from google.longrunning.operations_pb2 import Operation
 from modelkeep.names import VersionSelector
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore
-from modelkeep_server.domain import downloads, possession, receiving, sealing
+from modelkeep_server.domain import downloads, links, possession, receiving, sealing
 from modelkeep_server.records.records import Records
 from modelkeep_server.values.call import Call
 
@@ -16,10 +16,13 @@ from modelkeep_server.values.call import Call
 class ArtifactService:
     """Bytes: which are here, sending them, sealing a manifest of them, and taking them back."""
 
-    def __init__(self, records: Records, store: BlobStore, max_uploads: int) -> None:
+    def __init__(
+        self, records: Records, store: BlobStore, max_uploads: int, *, gives_links: bool
+    ) -> None:
         """Serve these records and blobs; one thread an upload makes its bytes durable."""
         self._records = records
         self._store = store
+        self._gives_links = gives_links
         self._flusher = ThreadPoolExecutor(max_uploads, thread_name_prefix="flush")
 
     def FindMissingBlobs(
@@ -41,3 +44,10 @@ class ArtifactService:
     def DownloadFiles(self, request: pb.DownloadFilesRequest, _call: Call) -> Iterator[bytes]:
         selector = VersionSelector.parse(request.version, "version")
         return downloads.download(self._records, self._store, selector, request.ranges)
+
+    def CreateDownloadLinks(
+        self, request: pb.CreateDownloadLinksRequest, _call: Call
+    ) -> pb.CreateDownloadLinksResponse:
+        selector = VersionSelector.parse(request.version, "version")
+        store = self._store if self._gives_links else None
+        return links.create(self._records, store, selector, request.paths)

@@ -17,16 +17,21 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9._=-]*/)*")
 _REGION = re.compile(r"[a-z0-9-]+")
 _DEFAULTS = {"endpoint": "https://s3.amazonaws.com", "region": "us-east-1"}
+_PUBLIC = "public_endpoint"
 
 
 @dataclass(frozen=True, slots=True)
 class S3Place:
-    """A bucket at an endpoint, and where in it blobs are; the prefix is empty or ends in `/`."""
+    """A bucket at an endpoint, and where in it blobs are; the prefix is empty or ends in `/`.
+
+    Clients reach the bucket at the public endpoint, where that is another.
+    """
 
     bucket: str
     prefix: str
     endpoint: str
     region: str
+    public_endpoint: str | None = None
 
     @staticmethod
     def parse(url: str) -> "S3Place":
@@ -45,7 +50,10 @@ class S3Place:
         if not _PREFIX.fullmatch(prefix):
             raise ValueError("must have a prefix of letters, digits and ._=- between slashes")
         options = _options(parts.query)
-        return S3Place(parts.netloc, prefix, _endpoint(options["endpoint"]), options["region"])
+        endpoint = _endpoint("an endpoint", options["endpoint"])
+        given = options.get(_PUBLIC)
+        public = None if given is None else _endpoint(f"a {_PUBLIC}", given)
+        return S3Place(parts.netloc, prefix, endpoint, options["region"], public)
 
     def name(self, key: str) -> str:
         """Give a blob's name in the bucket."""
@@ -90,15 +98,15 @@ class S3Keys:
 def _options(query: str) -> dict[str, str]:
     given = parse_qs(query, keep_blank_values=True)
     for name, values in given.items():
-        if name not in _DEFAULTS or len(values) != 1:
-            raise ValueError(f"must have an endpoint and a region at most: {FORM}")
+        if name not in {*_DEFAULTS, _PUBLIC} or len(values) != 1:
+            raise ValueError(f"must have an endpoint, a region and a {_PUBLIC} at most: {FORM}")
     options = _DEFAULTS | {name: value for name, (value,) in given.items()}
     if not _REGION.fullmatch(options["region"]):
         raise ValueError("must have a region such as us-east-1")
     return options
 
 
-def _endpoint(url: str) -> str:
+def _endpoint(what: str, url: str) -> str:
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -106,5 +114,5 @@ def _endpoint(url: str) -> str:
         port = 0
     is_plain = parts.path.strip("/") == "" and not (parts.query or parts.fragment or "@" in url)
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
-        raise ValueError("must have an endpoint such as https://HOST or http://HOST:PORT")
+        raise ValueError(f"must have {what} such as https://HOST or http://HOST:PORT")
     return f"{parts.scheme}://{parts.netloc}"
