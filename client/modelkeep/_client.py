@@ -13,6 +13,8 @@ from modelkeep._client_namespaces import NamespaceMethods
 from modelkeep._client_operations import OperationMethods
 from modelkeep._client_versions import VersionMethods
 from modelkeep._wire import Wire
+from modelkeep.errors import InvalidArgumentError
+from modelkeep.names import shown
 
 DEFAULT_URL = "127.0.0.1:50051"
 
@@ -35,7 +37,8 @@ class Client(
     `MODELKEEP_TOKEN`) is never sent in plain text to another host. `cache` (or `MODELKEEP_CACHE`,
     or `~/.cache/modelkeep`) is a folder that any number of processes may share. `user` is the
     name that a server running open writes down, by default the one logged in here. A call takes
-    at most `timeout` seconds; a transfer goes on for as long as it moves.
+    at most `timeout` seconds; a transfer goes on for as long as it moves. Where the registry gives
+    links, large files come from its store directly, unless `MODELKEEP_LINKS` is `off`.
 
     Nothing is asked before a method needs it. Methods raise the errors of `modelkeep.errors`:
     branch on the class and on `reason`. What may be retried was retried.
@@ -56,6 +59,7 @@ class Client(
                 token=token or os.environ.get("MODELKEEP_TOKEN") or "",
                 user=user,
                 timeout_seconds=timeout,
+                links=_uses_links(os.environ.get("MODELKEEP_LINKS") or "auto"),
             ),
             Cache(cache),
         )
@@ -74,3 +78,11 @@ class Client(
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _uses_links(word: str) -> bool:
+    if word not in ("auto", "off"):
+        raise InvalidArgumentError(
+            "FIELD_INVALID", f"MODELKEEP_LINKS is {shown(word)}; it must be auto or off"
+        )
+    return word == "auto"

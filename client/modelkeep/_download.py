@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from modelkeep._cache_blobs import LARGE
 from modelkeep._cache_parts import RANGE_BYTES, Part
+from modelkeep._download_links import Links
 from modelkeep._download_stream import Download, FileRange
 from modelkeep._manifest import digest_of
 from modelkeep._progress import Meter
@@ -58,9 +59,10 @@ def fetch(wire: Wire, version: str, wants: Sequence[Want], sink: Sink, meter: Me
     """Bring these blobs of a version into a sink, each checked, or raise."""
     try:
         with wire.link(_STREAMS) as link:
+            download, links = Download(link, version, meter), Links(wire, version)
             todo = list(wants)
             while todo:
-                todo = _Fetch(Download(link, version, meter), sink, meter).run(todo)
+                todo = _Fetch(download, links, sink, meter).run(todo)
                 if todo:
                     time.sleep(_POLL_SECONDS)
                     todo = _still_missing(todo, sink, meter)
@@ -79,8 +81,9 @@ def _still_missing(wants: Sequence[Want], sink: Sink, meter: Meter) -> list[Want
 class _Fetch:
     """One go at it, by several threads; leaves out what other processes are fetching."""
 
-    def __init__(self, download: Download, sink: Sink, meter: Meter) -> None:
+    def __init__(self, download: Download, links: Links, sink: Sink, meter: Meter) -> None:
         self._download = download
+        self._links = links
         self._sink = sink
         self._meter = meter
         self._ready = threading.Condition()
@@ -108,6 +111,7 @@ class _Fetch:
 
     def _cancel(self) -> None:
         self._download.cancel()
+        self._links.cancel()
         with self._ready:
             self._jobs.clear()
             self._ready.notify_all()
@@ -154,8 +158,7 @@ class _Fetch:
             self._finish(want, part)
 
     def _range(self, job: _Range) -> None:
-        wanted = [FileRange(job.want.path, job.offset, job.length)]
-        for _, offset, data in self._download.read(wanted):
+        for offset, data in self._pieces(job):
             job.part.write(offset, data)
             self._meter.add(len(data))
         with self._ready:
@@ -163,6 +166,17 @@ class _Fetch:
             last = not self._left[job.part]
         if last:
             self._finish(job.want, job.part)
+
+    def _pieces(self, job: _Range) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, bytes): from the store as far as that goes, and from the server."""
+        came = 0
+        for offset, data in self._links.read(job.want, job.offset, job.length):
+            yield offset, data
+            came += len(data)
+        if came < job.length:
+            rest = FileRange(job.want.path, job.offset + came, job.length - came)
+            for _, offset, data in self._download.read([rest]):
+                yield offset, data
 
     def _finish(self, want: Want, part: Part) -> None:
         with self._meter.working():
@@ -172,7 +186,9 @@ class _Fetch:
                 self._sink.finish(want, part)
         if right:
             self._meter.add(files=1)
-        elif part.resumed:  # perhaps it was what lay here that was wrong
+        elif part.resumed or self._links.gave(want):
+            # Perhaps it was what lay here that was wrong, or the store's: the server would know.
+            self._links.distrust(want)
             part.restart()
             self._meter.add(-want.size)
             self._add_ranges(want, part)

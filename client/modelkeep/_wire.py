@@ -106,8 +106,11 @@ class Link:
 class Wire:
     """The way to one server, made when first needed; safe to use from many threads."""
 
-    def __init__(self, url: str, *, token: str, user: str | None, timeout_seconds: float) -> None:
+    def __init__(
+        self, url: str, *, token: str, user: str | None, timeout_seconds: float, links: bool = True
+    ) -> None:
         self.url = url
+        self.links = links  # whether to ask for links; not again where there are none
         self._address = Address.parse(url)
         self._timeout = timeout_seconds
         self._metadata = caller(self._address, token, user)

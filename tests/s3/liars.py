@@ -1,0 +1,113 @@
+"""Stores that do not do what they should: each answers any GET in its own wrong way."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Answer = Callable[[BaseHTTPRequestHandler, int, int], None]
+"""Answers the range from one byte to before another."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that none outlives it
+
+    def handle_error(self, *_: object) -> None:
+        """Bear with clients that go."""
+
+
+@contextmanager
+def lying(answer: Answer, size: int) -> Iterator[str]:
+    """Serve at the address that is given, as if each file had so many bytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            answer(self, int(first), int(last) + 1)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def promise(self, begin: int, end: int) -> None:
+            self.send_response(206)
+            self.send_header("Content-Length", str(end - begin))
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
+            self.end_headers()
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def _promise(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+    handler.promise(begin, end)  # type: ignore[attr-defined]  # of `lying`
+
+
+def wrong_bytes(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+    """Send as many bytes as asked for, and none of them right."""
+    _promise(handler, begin, end)
+    handler.wfile.write(bytes(end - begin))
+
+
+def too_few_bytes(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+    """Hang up in the middle."""
+    _promise(handler, begin, end)
+    handler.wfile.write(bytes((end - begin) // 2))
+
+
+def another_range(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+    """Send the range after that."""
+    _promise(handler, begin + 1, end + 1)
+    handler.wfile.write(bytes(end - begin))
+
+
+def all_of_it(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+    """Pay no heed to the range."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(end - begin))
+    handler.end_headers()
+    handler.wfile.write(bytes(end - begin))
+
+
+def another_place(handler: BaseHTTPRequestHandler, _begin: int, _end: int) -> None:
+    """Send away."""
+    handler.send_response(302)
+    handler.send_header("Location", "file:///etc/passwd")
+    handler.end_headers()
+
+
+def an_error(code: int) -> Answer:
+    """Refuse."""
+
+    def answer(handler: BaseHTTPRequestHandler, _begin: int, _end: int) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def no_http(handler: BaseHTTPRequestHandler, _begin: int, _end: int) -> None:
+    """Say something that is not HTTP."""
+    handler.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+
+def hung_up(handler: BaseHTTPRequestHandler, _begin: int, _end: int) -> None:
+    """Say nothing."""
+
+
+ALL = {
+    answer.__name__: answer
+    for answer in (
+        wrong_bytes,
+        too_few_bytes,
+        another_range,
+        all_of_it,
+        another_place,
+        no_http,
+        hung_up,
+    )
+} | {f"http_{code}": an_error(code) for code in (403, 404, 500, 503)}
