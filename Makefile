@@ -17,6 +17,10 @@ EACH := -n auto --dist loadgroup -m
 MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 GO_BIN := $(CURDIR)/.go/bin
+# What is neither on PATH nor built is built where Go is.
+build = if command -v go >/dev/null && ! command -v $(1) >/dev/null && ! test -x $(GO_BIN)/$(1); then GOBIN=$(GO_BIN) go install $(2); fi
+BUILD_MINIO = $(call build,minio,$(MINIO))
+BUILD_HELM = $(call build,helm,$(HELM))
 OR_NONE := || [ $$? -eq 5 ]
 LAST_TAG := $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 CHART := deploy/helm/modelkeep
@@ -24,7 +28,7 @@ PROTOS := $(shell find proto -name '*.proto')
 # Inside .venv, so that it goes when that does.
 READY := .venv/.ready
 
-.PHONY: help setup gen check fix test test-all test-long mutants demo bench image clean
+.PHONY: help setup gen check fix test test-all test-long soak mutants demo bench image clean
 
 help: ## Print every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,15 +69,18 @@ test: setup ## Run the tests; T=tests/domain narrows
 	$(PYTEST) -m "alone and not ($(HEAVY))" $(T) $(OR_NONE)
 
 test-all: test ## Run also what takes MinIO or Helm, built with Go if not on PATH, or takes long
-	@command -v go >/dev/null || exit 0; \
-	command -v minio >/dev/null || test -x $(GO_BIN)/minio || GOBIN=$(GO_BIN) go install $(MINIO); \
-	command -v helm >/dev/null || test -x $(GO_BIN)/helm || GOBIN=$(GO_BIN) go install $(HELM)
+	@$(BUILD_MINIO)
+	@$(BUILD_HELM)
 	PATH="$(GO_BIN):$$PATH" $(PYTEST) $(EACH) "($(HEAVY)) and not alone" $(T) $(OR_NONE)
 	PATH="$(GO_BIN):$$PATH" $(PYTEST) -m "($(HEAVY)) and alone" $(T) $(OR_NONE)
 
 test-long: setup ## Run the suites of rounds at full length: an hour or so
 	LONG=1 $(PYTEST) $(EACH) "rounds and not alone" $(T) $(OR_NONE)
 	LONG=1 $(PYTEST) -m "rounds and alone" $(T) $(OR_NONE)
+
+soak: setup ## Let 200 clients use three replicas for 10 minutes, or MINUTES=120, while these are restarted
+	@$(BUILD_MINIO)
+	PATH="$(GO_BIN):$$PATH" $(RUN) tests.soak
 
 mutants: setup ## Show that each test of faults fails on a build with its fault; M=name for one
 	$(RUN) tools.mutants $(M)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from random import Random
 
 import pytest
-from tests.faults.insisting import SECONDS
+from tests.faults.asking import SECONDS
 from tests.faults.production import Production, answering, production
 from tests.parts.postgres import cut
 from tests.parts.s3 import ENVIRONMENT
