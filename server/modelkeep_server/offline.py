@@ -25,34 +25,40 @@ from modelkeep_server.values.findings import (
 from modelkeep_server.values.moves import MoveError
 from modelkeep_server.values.place import Place
 from modelkeep_server.values.start import StartError
+from modelkeep_server.values.subset import WHOLE, Subset
 
 __all__ = [
     "CantTellError",
     "Damage",
     "Finding",
     "Orphan",
+    "Subset",
     "check",
     "check_backup",
     "counts",
 ]
 
 
-def check(place: Place, read_data: bool, checked: Counter[str]) -> Iterator[Finding]:
-    """Yield what is found in a registry, counting in `checked`.
+def check(
+    place: Place, read_data: bool, checked: Counter[str], subset: Subset = WHOLE
+) -> Iterator[Finding]:
+    """Yield what is found in a registry, or in a subset of it, counting in `checked`.
 
     Nothing of a stopped server's folder is changed. Raises `CantTellError` where it can't be told.
     """
     files = _files(place)
     if place.database is None:
-        return _check_folder(place.data, files, read_data, checked)
-    return _check_postgres(place.database, files, read_data, checked)
+        return _check_folder(place.data, files, read_data, checked, subset)
+    return _check_postgres(place.database, files, read_data, checked, subset)
 
 
-def check_backup(source: str, read_data: bool, checked: Counter[str]) -> Iterator[Finding]:
+def check_backup(
+    source: str, read_data: bool, checked: Counter[str], subset: Subset = WHOLE
+) -> Iterator[Finding]:
     """Yield what is wrong in a backup: all that it names, and not what others beside it do."""
     try:
         with opened(source) as (database, files):
-            found = verify(database, files, read_data=read_data, checked=checked)
+            found = verify(database, files, read_data=read_data, checked=checked, subset=subset)
             yield from (one for one in found if is_of_backup(one))
     except UnreadableError as error:
         yield unreadable(error)
@@ -68,13 +74,13 @@ def _files(place: Place) -> BlobFiles:
 
 
 def _check_folder(
-    data: Path, files: BlobFiles, read_data: bool, checked: Counter[str]
+    data: Path, files: BlobFiles, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Finding]:
     try:
         with stopped(data) as database:
             for name in folder.strangers(data):
                 yield verify_blobs.stranger(name)
-            yield from verify(database, files, read_data=read_data, checked=checked)
+            yield from verify(database, files, read_data=read_data, checked=checked, subset=subset)
     except UnreadableError as error:
         yield unreadable(error)
     except UnavailableError as error:
@@ -82,7 +88,7 @@ def _check_folder(
 
 
 def _check_postgres(
-    url: str, files: BlobFiles, read_data: bool, checked: Counter[str]
+    url: str, files: BlobFiles, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Finding]:
     """Yield what is wrong in a registry on Postgres, whose servers may go on beside this.
 
@@ -95,7 +101,7 @@ def _check_postgres(
             kept(writing.write),
             database.one_state(),
         ):
-            found = verify(database, files, read_data=read_data, checked=checked)
+            found = verify(database, files, read_data=read_data, checked=checked, subset=subset)
             yield from (one for one in found if _is_settled(one))
     except UnreadableError as error:
         yield unreadable(error)

@@ -14,7 +14,7 @@ from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session, flag
 
 if TYPE_CHECKING:
-    from modelkeep_server.offline import Damage, Finding, Orphan
+    from modelkeep_server.offline import Damage, Finding, Orphan, Subset
     from modelkeep_server.values.place import Place
 
 _COMMAND = "modelkeep admin verify"
@@ -72,6 +72,15 @@ def verify(
     read_data: Annotated[
         bool, flag("--read-data", help="Read every stored byte too, and check it.")
     ] = False,
+    subset: Annotated[
+        str,
+        typer.Option(
+            "--subset",
+            metavar="N/T",
+            help="Check the N-th of T shares of the blobs and the versions, such as 2/7 on the "
+            "second of seven nights.",
+        ),
+    ] = "1/1",
     as_json: Json = False,
 ) -> None:
     """Check that a registry is whole: a stopped server's folder, Postgres, or a backup.
@@ -86,7 +95,7 @@ def verify(
         raise UsageError("--data is empty; name a data folder")
     need_server(_COMMAND, CANT_TELL)
     source = backup if backup is not None else place(data, database, blobs)
-    report(source, read_data=read_data, as_json=as_json, more={})
+    report(source, read_data=read_data, as_json=as_json, more={}, subset=subset)
 
 
 def place(data: str, database: str, blobs: str) -> "Place":
@@ -103,18 +112,24 @@ def place(data: str, database: str, blobs: str) -> "Place":
 
 
 def report(
-    source: "Place | str", *, read_data: bool, as_json: bool, more: dict[str, Any]
+    source: "Place | str",
+    *,
+    read_data: bool,
+    as_json: bool,
+    more: dict[str, Any],
+    subset: str = "1/1",
 ) -> NoReturn:
     """Check a registry, or the backup in a folder, tell what was found, and end so."""
     from modelkeep_server import offline
 
+    share = _share(subset)
     checked: Counter[str] = Counter()
     found = _Report()
     try:
         if isinstance(source, str):
-            found.take(offline.check_backup(source, read_data, checked))
+            found.take(offline.check_backup(source, read_data, checked, share))
         else:
-            found.take(offline.check(source, read_data, checked))
+            found.take(offline.check(source, read_data, checked, share))
     except offline.CantTellError as problem:
         output.say(f"{_COMMAND}: {problem}")
         raise typer.Exit(CANT_TELL) from None
@@ -125,10 +140,10 @@ def report(
     counts = offline.counts(checked)
     if as_json:
         data = source if isinstance(source, str) else str(source.data)
-        told = {"data": data, "read_data": read_data, "checked": counts}
+        told = {"data": data, "read_data": read_data, "subset": subset, "checked": counts}
         output.document(more | told | found.to_dict())
     else:
-        _tell(found, counts, read_data)
+        _tell(found, counts, read_data, subset)
     raise typer.Exit(found.code)
 
 
@@ -162,7 +177,16 @@ class _Report:
         return asdict(self)
 
 
-def _tell(report: _Report, checked: dict[str, int], read_data: bool) -> None:
+def _share(subset: str) -> "Subset":
+    from modelkeep_server.offline import Subset
+
+    try:
+        return Subset.parse(subset)
+    except ValueError as wrong:
+        raise UsageError(f"--subset {wrong}, not {subset!r}") from None
+
+
+def _tell(report: _Report, checked: dict[str, int], read_data: bool, subset: str) -> None:
     for damage in report.damage[:_SHOWN]:
         output.line(f"damage   {damage.what} {damage.resource}: {damage.text}")
     _tell_more(report.damage_count)
@@ -173,7 +197,8 @@ def _tell(report: _Report, checked: dict[str, int], read_data: bool) -> None:
     things = ", ".join(
         f"{count:,} {kind}" for kind, count in checked.items() if kind != "bytes_read"
     )
-    output.line(f"checked  {things}; read {read}")
+    share = "" if subset == "1/1" else f"; share {subset} of all but the log"
+    output.line(f"checked  {things}; read {read}{share}")
     output.line(_verdict(report))
 
 

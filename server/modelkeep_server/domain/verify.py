@@ -19,21 +19,31 @@ from modelkeep_server.domain import (
 from modelkeep_server.records.database import Inspected
 from modelkeep_server.records.ledger import Ledger
 from modelkeep_server.values.findings import Damage, Finding, UnreadableError
+from modelkeep_server.values.subset import WHOLE, Subset
 
 COUNTED = ("assets", "versions", "manifests", "blobs", "bytes_read", "events")
 
 
 def verify(
-    database: Inspected, files: BlobFiles, *, read_data: bool, checked: Counter[str]
+    database: Inspected,
+    files: BlobFiles,
+    *,
+    read_data: bool,
+    checked: Counter[str],
+    subset: Subset = WHOLE,
 ) -> Iterator[Finding]:
-    """Yield everything that is found; `checked` counts what was looked at."""
+    """Yield everything that is found; `checked` counts what was looked at.
+
+    Of blobs, manifests and assets only a subset. The log is read whole: each entry builds on the
+    ones before.
+    """
     yield from _read(partial(_database, database))
     wrong = list(_kinds(database))
     yield from wrong
     if wrong:
         return  # what the rules read must be what they take it for
     with Ledger() as ledger:
-        for rule in _rules(database, files, ledger, read_data, checked):
+        for rule in _rules(database, files, ledger, read_data, checked, subset):
             yield from _read(rule)
 
 
@@ -56,11 +66,12 @@ def _rules(
     ledger: Ledger,
     read_data: bool,
     checked: Counter[str],
+    subset: Subset,
 ) -> list[Callable[[], Iterator[Finding]]]:
     return [
-        partial(verify_blobs.check, database, files, read_data, checked),
-        partial(verify_manifests.check, database, files, read_data, checked),
-        partial(verify_assets.check, database, checked),
+        partial(verify_blobs.check, database, files, read_data, checked, subset),
+        partial(verify_manifests.check, database, files, read_data, checked, subset),
+        partial(verify_assets.check, database, checked, subset),
         partial(verify_log.check, database, ledger, checked),
         partial(verify_rows.check, database, ledger),
     ]

@@ -23,6 +23,7 @@ from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey_versions import AssetRow, NamespaceRow, VersionRow
 from modelkeep_server.records.transaction import etag
 from modelkeep_server.values.findings import Damage
+from modelkeep_server.values.subset import Subset
 
 
 @dataclass(slots=True)
@@ -46,12 +47,14 @@ class _Sums:
             self.size += row.content[2]
 
 
-def check(session: Session, checked: Counter[str]) -> Iterator[Damage]:
-    """Check all namespaces, and all assets with their versions and aliases."""
+def check(session: Session, checked: Counter[str], subset: Subset) -> Iterator[Damage]:
+    """Check all namespaces, and a subset of the assets with all of their versions and aliases."""
     for row in survey.namespaces(session):
         for text in _namespace(row):
             yield Damage("namespace", f"namespaces/{row.name}", text)
     for asset in survey.assets(session):
+        if not subset.has(asset.asset.resource):
+            continue
         checked["assets"] += 1
         for text in _asset(asset):
             yield Damage("asset", asset.asset.resource, text)

@@ -18,13 +18,16 @@ from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey import StoredManifest
 from modelkeep_server.values.findings import Damage
 from modelkeep_server.values.stored_blob import StoredBlob
+from modelkeep_server.values.subset import Subset
 
 
 def check(
-    session: Session, store: BlobReader, read_data: bool, checked: Counter[str]
+    session: Session, store: BlobReader, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Damage]:
-    """Check all manifests, sealed or not."""
+    """Check a subset of the manifests, sealed or not."""
     for manifest in survey.manifests(session):
+        if not subset.has(manifest.digest):
+            continue
         checked["manifests"] += 1
         for text in _faults(session, store, manifest, read_data):
             yield Damage("manifest", manifest.digest, f"under {manifest.scope}: {text}")
