@@ -5,14 +5,13 @@ wrong, the server is asked for the rest: whoever reads gets less than they asked
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
 from modelkeep._sinks import Want
+from modelkeep._stores import LINKED_BYTES, give_up, is_useful
 from modelkeep._wire import Wire
 from modelkeep.errors import Error
 from modelkeep.v1 import artifact_service_pb2 as pb
@@ -20,14 +19,7 @@ from modelkeep.v1 import artifact_service_pb2 as pb
 if TYPE_CHECKING:
     from modelkeep._http import Get
 
-LINKED_BYTES = 16 * 1024 * 1024
-"""Files from this size on are worth a call and a connection of their own."""
-
-_FORGIVEN_SECONDS = 600.0
 _FORBIDDEN = 403
-
-_useless: dict[str, float] = {}
-"""Stores that this process can't use, by host and port, and until when it does not try again."""
 
 
 class Links:
@@ -72,7 +64,7 @@ class Links:
                 if refused.code != _FORBIDDEN:
                     return
                 if is_new:
-                    _give_up(link.url)
+                    give_up(link.url)
 
     def _link(self, want: Want, *, anew: bool) -> pb.DownloadLink | None:
         if want.size < LINKED_BYTES or want.digest in self._distrusted or not self._wire.links:
@@ -80,7 +72,7 @@ class Links:
         link = self._links.get(want.path)
         if link is None or anew:
             link = self._ask(want)
-        return link if link and _is_useful(link.url) else None
+        return link if link and is_useful(link.url) else None
 
     def _ask(self, want: Want) -> pb.DownloadLink | None:
         request = pb.CreateDownloadLinksRequest(version=self._version, paths=[want.path])
@@ -112,18 +104,7 @@ class Links:
             raise
         except (OSError, HTTPException):
             if offset == begin and not self._ended:
-                _give_up(link.url)
+                give_up(link.url)
         finally:
             with self._lock:
                 self._gets.discard(get)
-
-
-def _is_useful(url: str) -> bool:
-    parts = urlsplit(url)
-    until = _useless.get(parts.netloc, 0.0)
-    return parts.scheme in ("http", "https") and time.monotonic() >= until
-
-
-def _give_up(url: str) -> None:
-    """Ask this store no more for a while: the server has to be enough."""
-    _useless[urlsplit(url).netloc] = time.monotonic() + _FORGIVEN_SECONDS

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from modelkeep._manifest import hash_file
 from modelkeep._progress import Meter
+from modelkeep._upload_links import UploadLinks
 from modelkeep._upload_stream import Blob, Queue, UploadStream
 from modelkeep._wire import Link, Wire, is_break
 from modelkeep._workers import STALL_SECONDS, backoff, run_all
@@ -38,6 +39,7 @@ class _Upload:
         self._link = link
         self._parent = parent
         self._meter = meter
+        self._links = UploadLinks(wire, parent, meter)
         self._heard = False  # from the server; before that, no patience
 
     def run(self, todo: Sequence[Blob], ask: bool) -> None:
@@ -74,6 +76,7 @@ class _Upload:
 
     def _send(self, blobs: Sequence[Blob]) -> list[Error]:
         """Send these on a few streams; give the errors after which it may go on."""
+        self._links.send(blobs)
         queue = Queue(blobs)
         streams = [
             UploadStream(self._link, self._parent, queue, self._meter)

@@ -30,6 +30,7 @@ class Blob:
     resumed: bool = False  # the last time it was sent, not from its start
     anew: bool = False  # send it from its start the next time, whatever is there
     wrong: bool = False  # it came out wrong once
+    linked: bool = False  # it was sent by a link once, or there was none
 
     def note(self, durable: int, complete: bool, meter: Meter) -> None:
         """Note what the server says it has."""

@@ -110,7 +110,8 @@ class Wire:
         self, url: str, *, token: str, user: str | None, timeout_seconds: float, links: bool = True
     ) -> None:
         self.url = url
-        self.links = links  # whether to ask for links; not again where there are none
+        # Whether to ask for links; not again where there are none.
+        self.links = self.upload_links = links
         self._address = Address.parse(url)
         self._timeout = timeout_seconds
         self._metadata = caller(self._address, token, user)

@@ -156,7 +156,7 @@ SETTINGS = {
         is_secret=True,
     ),
     "links": Setting(
-        _one_of("auto", "off"), "auto", "Whether clients may fetch bytes from an S3 store directly."
+        _one_of("auto", "off"), "auto", "Whether clients may reach an S3 store directly."
     ),
     "workers": Setting(
         _between(1, 64, int), "1", "Processes that serve; more than one need Postgres."

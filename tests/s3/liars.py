@@ -1,4 +1,4 @@
-"""Stores that do not do what they should: each answers any GET in its own wrong way."""
+"""Stores that do not do what they should: each answers in its own wrong way."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +17,23 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def lying(answer: Answer, size: int) -> Iterator[str]:
+def lying(answer: Answer, size: int, put: Answer | None = None) -> Iterator[str]:
     """Serve at the address that is given, as if each file had so many bytes."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
             answer(self, int(first), int(last) + 1)
+
+        def do_HEAD(self) -> None:
+            an_error(404)(self, 0, 0)
+
+        def do_DELETE(self) -> None:
+            an_error(204)(self, 0, 0)
+
+        def do_PUT(self) -> None:
+            assert put is not None
+            put(self, 0, int(self.headers["Content-Length"]))
 
         def log_message(self, *_: object) -> None:
             pass
@@ -99,6 +109,20 @@ def hung_up(handler: BaseHTTPRequestHandler, _begin: int, _end: int) -> None:
     """Say nothing."""
 
 
+def taken(handler: BaseHTTPRequestHandler, _begin: int, end: int) -> None:
+    """Say that all is well, and keep nothing."""
+    handler.rfile.read(end)
+    an_error(200)(handler, 0, 0)
+
+
+def half_taken(handler: BaseHTTPRequestHandler, _begin: int, end: int) -> None:
+    """Hang up in the middle."""
+    handler.rfile.read(end // 2)
+
+
+PUTS = {answer.__name__: answer for answer in (taken, half_taken, hung_up, no_http)} | {
+    f"http_{code}": an_error(code) for code in (302, 400, 403, 500, 503)
+}
 ALL = {
     answer.__name__: answer
     for answer in (

@@ -21,11 +21,11 @@ from tests.services.wire import Registry
 from tests.waiting import until
 
 import modelkeep
-from modelkeep import _cache_parts, _download_links, _http
+from modelkeep import _cache_parts, _http, _progress, _stores
 from modelkeep_server.domain import links
 
 MIB = 1024 * 1024
-LARGE = os.urandom(MIB) * 20 + b"end"
+LARGE = os.urandom(MIB) * 16 + b"end"
 SMALL = b"small"
 
 _SERVICE = "modelkeep.v1.ArtifactService"
@@ -34,7 +34,7 @@ _SERVICE = "modelkeep.v1.ArtifactService"
 @pytest.fixture(autouse=True)
 def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test be a process that has not met any store."""
-    monkeypatch.setattr(_download_links, "_useless", {})
+    monkeypatch.setattr(_stores, "_useless", {})
 
 
 @contextmanager
@@ -57,7 +57,10 @@ def _serving(
         run_server(home / "data", blobs=url, **settings) as server,
         _client(server, home) as client,
     ):
-        client.push("churn", out)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MODELKEEP_LINKS", "off")
+            with _client(server, home) as pushing:
+                pushing.push("churn", out)
         yield server, client
 
 
@@ -127,6 +130,7 @@ def test_an_expired_link_is_asked_for_anew(
 ) -> None:
     monkeypatch.setattr(links, "SECONDS", 3)
     monkeypatch.setattr(_cache_parts, "RANGE_BYTES", _cache_parts.BLOCK_BYTES)
+    monkeypatch.setattr(_progress, "_PAUSE_SECONDS", 0)
     waited: list[float] = []
 
     def wait_once(seen: modelkeep.Progress) -> None:
@@ -137,9 +141,8 @@ def test_an_expired_link_is_asked_for_anew(
     with _serving(tmp_path, blobs) as (server, client):
         folder = client.pull("churn", tmp_path / "dest", progress=wait_once)
 
-        assert waited
+        assert waited[0] < len(LARGE) // 2
         assert _is_right(folder)
-        assert _asked(server) > 1
         assert _relayed(server) < 1000
 
 
@@ -148,7 +151,7 @@ def test_a_store_that_clients_do_not_reach_is_not_asked_twice(tmp_path: Path, bl
     with _serving(tmp_path, blobs, nobody) as (server, client):
         assert _is_right(client.pull("churn", tmp_path / "dest"))
         assert _relayed(server) > len(LARGE)
-        assert list(_download_links._useless) == [nobody]
+        assert list(_stores._useless) == [nobody]
 
         # Where it is now, it would answer; but this process has learned.
         with pytest.MonkeyPatch.context() as patch:
@@ -163,20 +166,20 @@ def _nothing_may_be_asked(_url: str) -> None:
 def test_a_store_that_says_nothing_is_given_up_soon(
     tmp_path: Path, blobs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http, "_READ_SECONDS", 0.5)
+    monkeypatch.setattr(_http.Get, "wait_seconds", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with _serving(tmp_path, blobs, address) as (server, client):
             assert _is_right(client.pull("churn", tmp_path / "dest"))
 
             assert _relayed(server) > len(LARGE)
-            assert list(_download_links._useless) == [address]
+            assert list(_stores._useless) == [address]
 
 
 def test_a_pull_that_waits_for_the_store_can_be_given_up(
     tmp_path: Path, blobs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http, "_READ_SECONDS", 60.0)
+    monkeypatch.setattr(_http.Get, "wait_seconds", 60.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
 
@@ -198,9 +201,8 @@ def test_a_pull_that_waits_for_the_store_can_be_given_up(
 
 
 @pytest.mark.parametrize("answer", liars.ALL.values(), ids=liars.ALL)
-@pytest.mark.parametrize("dest", ["dest", ""])
 def test_whatever_the_store_says_the_bytes_are_right(
-    tmp_path: Path, blobs: str, answer: liars.Answer, dest: str
+    tmp_path: Path, blobs: str, answer: liars.Answer
 ) -> None:
     with (
         liars.lying(answer, len(LARGE)) as address,
@@ -208,9 +210,7 @@ def test_whatever_the_store_says_the_bytes_are_right(
     ):
         told: list[modelkeep.Progress] = []
 
-        folder = client.pull("churn", tmp_path / dest if dest else None, progress=told.append)
-
-        assert _is_right(folder)
+        assert _is_right(client.pull("churn", tmp_path / "dest", progress=told.append))
         assert _asked(server) > 0
         assert told[-1].done_bytes == len(LARGE) + len(SMALL)
 

@@ -17,7 +17,7 @@ def serve(
         str | None, typer.Option(help="local, or s3://BUCKET/PREFIX?endpoint=URL&region=REGION.")
     ] = None,
     links: Annotated[
-        str | None, typer.Option(help="auto: clients may fetch bytes from an S3 store; or off.")
+        str | None, typer.Option(help="auto: clients may reach an S3 store directly; or off.")
     ] = None,
     workers: Annotated[
         str | None, typer.Option(help="Processes that serve; more than one need Postgres.")

@@ -5,7 +5,14 @@ from modelkeep_server.blobs.checked import Checksums, read_checked
 from modelkeep_server.blobs.local import LocalStore
 from modelkeep_server.blobs.local_files import SHARDS, LocalFiles
 from modelkeep_server.blobs.opening import open_files, open_store
-from modelkeep_server.blobs.port import BLOCK, BlobFiles, BlobReader, BlobStore, StagedBlob
+from modelkeep_server.blobs.port import (
+    BLOCK,
+    BlobFiles,
+    BlobReader,
+    BlobStore,
+    StagedBlob,
+    UploadLink,
+)
 
 __all__ = [
     "BLOCK",
@@ -18,6 +25,7 @@ __all__ = [
     "LocalFiles",
     "LocalStore",
     "StagedBlob",
+    "UploadLink",
     "open_backups",
     "open_files",
     "open_store",

@@ -97,6 +97,9 @@ class LocalStore:
     def link(self, _key: str, _seconds: int) -> None:
         """Give no URL: these files are reached through the server alone."""
 
+    def upload_link(self, _sha256: bytes, _seconds: int) -> None:
+        """Give no URL, either."""
+
     def remove(self, key: str) -> None:
         """Drop published bytes, whose row is gone; none need be there."""
         with self._disk.writing():

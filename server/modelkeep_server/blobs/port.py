@@ -9,11 +9,21 @@
 * The store knows no digests: `checked.py` stands between it and every reader.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 # Stored bytes are read and checked by blocks of this size, counted from the blob's start.
 BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLink:
+    """Where one blob's bytes can be PUT, with these headers; the URL is a secret."""
+
+    key: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str]
 
 
 class StagedBlob(Protocol):
@@ -144,6 +154,13 @@ class BlobStore(BlobReader, Protocol):
         """Give a URL at which anyone can GET published bytes for so long, where there is such.
 
         It may be used to begin until then. It is a secret: it goes to the caller, and nowhere else.
+        """
+
+    def upload_link(self, sha256: bytes, seconds: int) -> UploadLink | None:
+        """Give a URL at which anyone can PUT the bytes with this hash for so long, and no others.
+
+        They come under a new key, as a part that was published before its row could be written.
+        Nothing, where the store has no such URLs, or was not seen to refuse other bytes.
         """
 
     def remove(self, key: str) -> None:

@@ -7,12 +7,15 @@
 """
 
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from modelkeep.errors import UnavailableError
+from modelkeep_server.blobs.port import UploadLink
 from modelkeep_server.blobs.s3_bucket import S3Bucket
 from modelkeep_server.blobs.s3_files import S3Files
+from modelkeep_server.blobs.s3_links import refuses_others
 from modelkeep_server.blobs.s3_staged import S3StagedBlob
 from modelkeep_server.blobs.writers import Writers
 from modelkeep_server.values.s3_place import S3Place
@@ -34,6 +37,8 @@ class S3Store:
         self._least_piece = least_piece
         self._files = S3Files(place, bucket)
         self._writers = Writers()
+        self._trying = threading.Lock()
+        self._refuses_others: bool | None = None  # until it was tried
         self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
 
     @property
@@ -96,6 +101,17 @@ class S3Store:
     def link(self, key: str, seconds: int) -> str:
         """Give a URL at which anyone can GET published bytes for so long."""
         return self._bucket.link(self._place.name(key), seconds)
+
+    def upload_link(self, sha256: bytes, seconds: int) -> UploadLink | None:
+        """Give a URL at which anyone can PUT these bytes for so long, if no others are taken."""
+        with self._trying:
+            if self._refuses_others is None:
+                self._refuses_others = refuses_others(self._bucket, self._place.name(_new_key()))
+        if not self._refuses_others:
+            return None
+        key = _new_key()
+        url, headers = self._bucket.upload_link(self._place.name(key), sha256, seconds)
+        return UploadLink(key, url, headers)
 
     def remove(self, key: str) -> None:
         """Drop published bytes, whose row is gone; none need be there."""

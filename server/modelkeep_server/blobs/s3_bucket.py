@@ -4,10 +4,11 @@ Resuming needs what minio's `put_object` does inside, so its methods for one ste
 upload are used here.
 """
 
+import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from minio import Minio
@@ -18,6 +19,7 @@ from urllib3 import BaseHTTPResponse
 
 from modelkeep_server.blobs.s3_errors import translated
 from modelkeep_server.blobs.s3_pool import S3Pool
+from modelkeep_server.blobs.s3_signing import presigned
 from modelkeep_server.values.s3_place import S3Keys, S3Place
 
 _OVER = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}
@@ -62,8 +64,11 @@ class S3Bucket:
         self._bucket = place.bucket
         pool = S3Pool()
         self._client = _client(place.endpoint, place.region, keys, pool)
+        self._place = place
+        self._keys = keys
         # Only signs: a URL holds for the host alone that it was signed for.
         self._public = _client(place.public_endpoint or place.endpoint, place.region, keys, pool)
+        self._pool = pool
 
     def put(self, name: str, data: bytes) -> None:
         """Store an object, durable on return."""
@@ -100,6 +105,28 @@ class S3Bucket:
         """Give a URL that reads an object for so long; nothing is asked."""
         expires = timedelta(seconds=seconds)
         return self._public.presigned_get_object(self._bucket, name, expires)
+
+    def upload_link(self, name: str, sha256: bytes, seconds: int) -> tuple[str, dict[str, str]]:
+        """Give a URL that puts an object of these bytes for so long, and what headers it takes."""
+        return self._to_put(self._public, name, sha256, seconds)
+
+    def put_by_link(self, name: str, sha256: bytes, data: bytes) -> int:
+        """Put an object as by a link, and answer the HTTP status."""
+        with translated():
+            url, headers = self._to_put(self._client, name, sha256, 60)
+            response = self._pool.urlopen("PUT", url, body=data, headers=headers)
+        return response.status
+
+    def _to_put(
+        self, client: Minio, name: str, sha256: bytes, seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        headers = {"x-amz-checksum-sha256": base64.b64encode(sha256).decode()}
+        # Of minio's only where: it signs no headers.
+        where = client.get_presigned_url("PUT", self._bucket, name).partition("?")[0]
+        now = datetime.now(UTC)
+        return presigned(
+            "PUT", where, headers, self._keys, self._place.region, now, seconds
+        ), headers
 
     def remove(self, name: str) -> None:
         """Drop an object, if it is there."""

@@ -32,8 +32,13 @@ def create(
         blob = downloads.blob_of(session, version, selector, path, f"paths[{index}]")
         url = store.link(blob.key, SECONDS) if store else None
         if url is None:
-            raise FailedPreconditionError(
-                "LINKS_UNAVAILABLE", "this server gives no links; use DownloadFiles"
-            )
+            raise unavailable("DownloadFiles")
         response.links.add(path=path, url=url, digest=blob.digest, size=blob.size)
     return response
+
+
+def unavailable(instead: str) -> FailedPreconditionError:
+    """Say that all bytes pass this server."""
+    return FailedPreconditionError(
+        "LINKS_UNAVAILABLE", f"this server gives no links; use {instead}"
+    )

@@ -149,7 +149,7 @@ class Upload:
             part = staging.find(tx, header.parent, principal, header.digest)
             now = now_us()
             if part is not None:
-                _check_free(part, header, now)
+                check_free(part, header, now)
                 return staging.begin_anew(tx, part, fresh.key, header.size, now), part.key
             key, size = fresh.key, header.size
             return staging.add(tx, header.parent, principal, header.digest, key, size, now), ""
@@ -173,7 +173,7 @@ class Upload:
             if part is None:
                 raise _wrong_offset(header, 0)
             now = now_us()
-            _check_free(part, header, now)
+            check_free(part, header, now)
             return staging.take(tx, part, now)
 
         self._part = self._records.bookkeep(work)
@@ -181,6 +181,9 @@ class Upload:
         if self._staged.size >= header.offset:
             self._staged.truncate(header.offset)
         if self._staged.size != header.offset:
+            if header.offset == self._part.size:
+                # What came by a link can't be gone on with.
+                self._staged.truncate(0)
             raise _wrong_offset(header, self._staged.size)
 
     def _reopened(self, part: Part) -> StagedBlob:
@@ -346,7 +349,8 @@ def _publish(session: Session, part: Part, parent: str, blob: StoredBlob) -> boo
     return blobs.add(session, parent, blob, now_us())
 
 
-def _check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
+def check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
+    """Refuse to take over a part that somebody is sending, or that this header does not fit."""
     # One that would last longer than any was given by a clock that has been set back since.
     if now < part.lease_us <= now + staging.LEASE_US:
         raise _in_progress(header, part, (part.lease_us - now) / 1e6)
@@ -360,7 +364,8 @@ def _check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
             size=header.size,
             actual=part.size,
         )
-    if header.offset not in (0, part.durable_size):
+    # All of it may have come by a link: the store will know.
+    if header.offset not in (0, part.durable_size, part.size):
         raise _wrong_offset(header, part.durable_size)
 
 

@@ -8,7 +8,7 @@ from google.longrunning.operations_pb2 import Operation
 from modelkeep.names import VersionSelector
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore
-from modelkeep_server.domain import downloads, links, possession, receiving, sealing
+from modelkeep_server.domain import downloads, links, possession, receiving, sealing, upload_links
 from modelkeep_server.records.records import Records
 from modelkeep_server.values.call import Call
 
@@ -22,7 +22,7 @@ class ArtifactService:
         """Serve these records and blobs; one thread an upload makes its bytes durable."""
         self._records = records
         self._store = store
-        self._gives_links = gives_links
+        self._linked = store if gives_links else None
         self._flusher = ThreadPoolExecutor(max_uploads, thread_name_prefix="flush")
 
     def FindMissingBlobs(
@@ -49,5 +49,9 @@ class ArtifactService:
         self, request: pb.CreateDownloadLinksRequest, _call: Call
     ) -> pb.CreateDownloadLinksResponse:
         selector = VersionSelector.parse(request.version, "version")
-        store = self._store if self._gives_links else None
-        return links.create(self._records, store, selector, request.paths)
+        return links.create(self._records, self._linked, selector, request.paths)
+
+    def CreateUploadLinks(
+        self, request: pb.CreateUploadLinksRequest, call: Call
+    ) -> pb.CreateUploadLinksResponse:
+        return upload_links.create(self._records, self._linked, call, request.parent, request.blobs)

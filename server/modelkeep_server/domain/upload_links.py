@@ -1,0 +1,93 @@
+"""Links for uploads: URLs at which a client puts a blob's bytes into the blob store itself.
+
+* What comes is a part like any other: it has a row before there is a link, so nothing takes it away
+  but what takes parts away, and nobody reads it.
+* Only the bytes of the digest fit a link. That is the store's word; before a blob is published, its
+  bytes are read back and hashed as those of any part that others had a hand in.
+* No lease is held for a link: whoever begins the blob anew drops what came by it.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from modelkeep.errors import AbortedError, InvalidArgumentError, UnavailableError
+from modelkeep.v1 import artifact_service_pb2 as pb
+from modelkeep_server.blobs import BlobStore, UploadLink
+from modelkeep_server.domain import links, possession
+from modelkeep_server.domain.uploads import check_free
+from modelkeep_server.records import staging
+from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.encode import digest_bytes
+from modelkeep_server.records.records import Records
+from modelkeep_server.records.sql import Session
+from modelkeep_server.values.call import Call
+from modelkeep_server.values.limits import MIB
+
+MAX_SIZE = 5 * 1024 * MIB
+"""What an S3-compatible store takes in one request."""
+
+_Links = Sequence[tuple[pb.BlobToLink, UploadLink]]
+
+
+def create(
+    records: Records,
+    store: BlobStore | None,
+    call: Call,
+    parent: str,
+    wanted: Sequence[pb.BlobToLink],
+) -> pb.CreateUploadLinksResponse:
+    """Give a link to each of these blobs that is not here; without a store, links are off."""
+    possession.check_parent(records.read(), parent)
+    for index, blob in enumerate(wanted):
+        _check_size(blob.size, f"blobs[{index}].size")
+    if store is None:
+        raise links.unavailable("UploadBlobs")
+    here = possession.present(records, parent, [blob.digest for blob in wanted])
+    response = pb.CreateUploadLinksResponse()
+    response.expire_time.FromMicroseconds(now_us() + links.SECONDS * 1_000_000)
+    given = [(blob, _link(store, blob.digest)) for blob in wanted if blob.digest not in here]
+    _expect(records, store, call, parent, given)
+    for blob, link in given:
+        response.links.add(digest=blob.digest, url=link.url, headers=link.headers)
+    return response
+
+
+def _link(store: BlobStore, digest: str) -> UploadLink:
+    link = store.upload_link(digest_bytes(digest), links.SECONDS)
+    if link is None:
+        raise links.unavailable("UploadBlobs")
+    return link
+
+
+def _expect(records: Records, store: BlobStore, call: Call, parent: str, given: _Links) -> None:
+    """Write a row for each part to come, and drop what they take the place of."""
+
+    def work(tx: Session) -> list[tuple[int, str]]:
+        earlier = []
+        for blob, link in given:
+            header = pb.UploadHeader(parent=parent, digest=blob.digest, size=blob.size)
+            part = staging.find(tx, parent, call.principal, blob.digest)
+            now = now_us()
+            if part is None:
+                args = (tx, parent, call.principal, blob.digest, link.key, blob.size, now)
+                part = staging.add(*args)
+            else:
+                check_free(part, header, now)
+                earlier.append((part.size, part.key))
+                part = staging.begin_anew(tx, part, link.key, blob.size, now)
+            staging.keep(tx, part, 0, now, 0)
+        return earlier
+
+    for size, key in records.bookkeep(work):
+        # What can't be dropped now has no row any more, and is swept.
+        with suppress(AbortedError, UnavailableError):
+            store.stage(size, key).discard()
+
+
+def _check_size(size: int, field: str) -> None:
+    if size > MAX_SIZE:
+        raise InvalidArgumentError(
+            "FIELD_INVALID",
+            f"a blob of more than {MAX_SIZE} bytes is not sent by a link; use UploadBlobs",
+            field=field,
+        )

@@ -1,0 +1,239 @@
+"""Links for uploads: the bytes of the digest and no others get anywhere by one."""
+
+import os
+import urllib.request
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+import grpc
+import pytest
+from tests.collecting import age, collect
+from tests.parts.s3 import bucket_at
+from tests.raw import ask
+from tests.running import RunningServer, run_server
+from tests.s3 import liars
+from tests.services.wire import MIB, Registry, chunk, digest, download, header, pack, refused
+from tests.waiting import until
+
+from modelkeep.v1 import artifact_service_pb2 as pb
+from modelkeep_server.blobs.s3_links import refuses_others
+
+DATA = os.urandom(2 * MIB + 5)
+NAME = digest(DATA)
+OTHER = DATA[:-1] + b"!"
+
+
+def _ask(registry: Registry, **blobs: int) -> pb.CreateUploadLinksResponse:
+    request = pb.CreateUploadLinksRequest(
+        parent=registry.name,
+        blobs=[pb.BlobToLink(digest=f"sha256:{name}", size=size) for name, size in blobs.items()],
+    )
+    return registry.artifacts.CreateUploadLinks(request, metadata=registry.metadata)
+
+
+def _link(registry: Registry, data: bytes = DATA) -> pb.UploadLink:
+    (link,) = _ask(registry, **{digest(data).removeprefix("sha256:"): len(data)}).links
+    return link
+
+
+def _put(link: pb.UploadLink, data: bytes, **headers: str) -> None:
+    request = urllib.request.Request(link.url, data, {**(headers or link.headers)}, method="PUT")
+    with urllib.request.urlopen(request) as response:
+        response.read()
+
+
+def _refused_put(link: pb.UploadLink, data: bytes, **headers: str) -> int:
+    with pytest.raises(HTTPError) as refusal:
+        _put(link, data, **headers)
+    refusal.value.close()
+    return refusal.value.code
+
+
+def _finish(registry: Registry, data: bytes = DATA) -> list[pb.BlobProgress]:
+    return registry.upload([header(registry.name, digest(data), len(data), len(data))])
+
+
+def _object(link: pb.UploadLink) -> str:
+    return urlsplit(link.url).path.split("/", 2)[2]
+
+
+def test_what_was_put_is_a_blob_once_the_server_has_looked_at_it(registry: Registry) -> None:
+    link = _link(registry)
+    assert link.digest == NAME
+
+    _put(link, DATA)
+    assert registry.missing(NAME) == {NAME: 0}
+    answers = _finish(registry)
+
+    assert answers[-1].complete
+    assert registry.missing(NAME) == {}
+    registry.create(files={"f": DATA})
+    assert download(registry, registry.version(1), "f") == [DATA]
+
+
+def test_other_bytes_are_refused_by_the_store(registry: Registry, shared_url: str) -> None:
+    data, other = os.urandom(100), os.urandom(100)
+    link = _link(registry, data)
+    others = _link(registry.beside(), other).headers
+
+    assert _refused_put(link, other) == 400
+    assert _refused_put(link, other, **others) == 403
+    assert _refused_put(link, other, Unrelated="x") in (400, 403)
+
+    assert bucket_at(shared_url).find(_object(link)) is None
+    with refused("INVALID_ARGUMENT", "UPLOAD_OFFSET_MISMATCH"):
+        _finish(registry, data)
+    registry.push_blobs(data)
+    assert registry.missing(digest(data)) == {}
+
+
+def test_other_bytes_in_the_store_are_found_out_before_anyone_sees_them(
+    registry: Registry, shared_url: str
+) -> None:
+    link = _link(registry)
+    bucket_at(shared_url).put(_object(link), OTHER)
+
+    with refused("INVALID_ARGUMENT", "DIGEST_MISMATCH"):
+        _finish(registry)
+
+    assert registry.missing(NAME) == {NAME: 0}
+    assert bucket_at(shared_url).find(_object(link)) is None
+
+
+@pytest.mark.parametrize("data", [DATA[:-1], DATA + b"x"])
+def test_another_size_than_announced_is_found_out(
+    registry: Registry, shared_url: str, data: bytes
+) -> None:
+    link = _link(registry)
+    bucket_at(shared_url).put(_object(link), data)
+
+    with refused("INVALID_ARGUMENT", "UPLOAD_OFFSET_MISMATCH"):
+        _finish(registry)
+
+    assert registry.missing(NAME) == {NAME: 0}
+
+
+def test_a_link_that_is_used_again_changes_nothing(registry: Registry) -> None:
+    link = _link(registry)
+    _put(link, DATA)
+    _finish(registry)
+    registry.create(files={"f": DATA})
+
+    _put(link, DATA)
+
+    assert _refused_put(link, OTHER) == 400
+    assert download(registry, registry.version(1), "f") == [DATA]
+
+
+def test_there_is_no_link_to_what_is_here(registry: Registry) -> None:
+    registry.push_blobs(DATA)
+    other = os.urandom(100)
+
+    answer = _ask(registry, **{NAME[7:]: len(DATA), digest(other)[7:]: len(other)})
+
+    assert [link.digest for link in answer.links] == [digest(other)]
+    assert _link(registry.beside()).digest == NAME
+
+
+def test_a_blob_that_is_being_sent_is_left_alone(registry: Registry) -> None:
+    stream = registry.stream()
+    stream.send(header(registry.name, NAME, len(DATA)), chunk(DATA[:MIB]))
+    until(lambda: _is_held(registry))
+
+    stream.send(chunk(DATA[MIB : 2 * MIB]), chunk(DATA[2 * MIB :]))
+    assert stream.answers()[-1].complete
+
+
+def _is_held(registry: Registry) -> bool:
+    try:
+        _link(registry)
+    except grpc.RpcError as error:
+        return "UPLOAD_IN_PROGRESS" in str(error.trailing_metadata())
+    return False
+
+
+def test_what_is_sent_anew_takes_the_place_of_what_was_put(
+    registry: Registry, shared_url: str
+) -> None:
+    link = _link(registry)
+    _put(link, DATA)
+
+    registry.push_blobs(DATA)
+
+    assert bucket_at(shared_url).find(_object(link)) is None
+    assert registry.missing(NAME) == {}
+
+
+def test_what_can_not_be_sent_by_a_link_is_refused(registry: Registry) -> None:
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "blobs[0].size"):
+        _ask(registry, **{NAME[7:]: 5 * 1024**3 + 1})
+    with refused("NOT_FOUND", "RESOURCE_NOT_FOUND"):
+        _link(Registry(registry.channel, "not-there"))
+
+
+def test_a_link_for_an_upload_is_in_no_log(shared: RunningServer, registry: Registry) -> None:
+    link = _link(registry)
+
+    assert "X-Amz-Signature" in link.url
+    assert "CreateUploadLinks" in str(shared.log())
+    assert "X-Amz-" not in str(shared.log())
+
+
+def test_links_for_uploads_can_be_turned_off(tmp_path: Path, blobs: str) -> None:
+    with (
+        run_server(tmp_path / "data", blobs=blobs, links="off") as server,
+        grpc.insecure_channel(server.address) as channel,
+        refused("FAILED_PRECONDITION", "LINKS_UNAVAILABLE"),
+    ):
+        _link(Registry(channel, "default"))
+
+
+def test_collection_leaves_alone_what_was_put(tmp_path: Path, blobs: str) -> None:
+    with (
+        run_server(tmp_path / "data", blobs=blobs) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        registry = Registry(channel, "default")
+        registry.upload([pack(registry.name, b"garbage")])
+        link = _link(registry)
+        _put(link, DATA)
+        age(server)
+
+        assert collect(registry).deleted_blobs == 1
+
+        assert _finish(registry)[-1].complete
+
+
+def test_what_was_put_and_forgotten_is_swept_after_a_day(tmp_path: Path, blobs: str) -> None:
+    with run_server(tmp_path / "data", blobs=blobs) as server:
+        with grpc.insecure_channel(server.address) as channel:
+            link = _link(Registry(channel, "default"))
+        _put(link, DATA)
+    ask(server, "UPDATE staged_part SET changed_us = changed_us - ?", 24 * 3600 * 10**6)
+
+    with run_server(tmp_path / "data", blobs=blobs):
+        until(lambda: bucket_at(blobs).find(_object(link)) is None)
+
+    assert ask(server, "SELECT count(*) FROM staged_part") == [(0,)]
+
+
+def test_a_store_that_refuses_other_bytes_is_known_by_trying(blobs: str) -> None:
+    bucket = bucket_at(blobs)
+
+    assert refuses_others(bucket, "a/b")
+    assert bucket.find("a/b") is None
+
+
+def test_a_store_that_takes_any_bytes_gets_no_uploads_by_link() -> None:
+    with liars.lying(liars.an_error(404), 0, put=liars.taken) as address:
+        bucket = bucket_at(f"s3://bucket?endpoint=http://{address}")
+
+        assert not refuses_others(bucket, "a/b")
+
+
+def test_a_store_that_takes_no_bytes_gets_no_uploads_by_link() -> None:
+    with liars.lying(liars.an_error(404), 0, put=liars.an_error(501)) as address:
+        bucket = bucket_at(f"s3://bucket?endpoint=http://{address}")
+
+        assert not refuses_others(bucket, "a/b")
