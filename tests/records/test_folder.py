@@ -4,14 +4,16 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import apsw
 import pytest
 
 from modelkeep_server.records import schema
-from modelkeep_server.records.folder import DataFolder
+from modelkeep_server.records.folder import DataFolder, make_for_blobs
 from modelkeep_server.records.opening import open_records
 from modelkeep_server.values.start import StartError
 
@@ -184,3 +186,16 @@ def test_keys_are_made_once(data: Path) -> None:
             return records.principal_key, records.pages.token(b"query", [1])
 
     assert keys() == keys()
+
+
+def test_servers_that_start_together_make_one_folder(tmp_path: Path) -> None:
+    for number in range(100):
+        begin, folder = Barrier(4), tmp_path / str(number) / "data"
+
+        def start(begin: Barrier = begin, folder: Path = folder) -> None:
+            begin.wait()
+            make_for_blobs(folder)
+
+        with ThreadPoolExecutor(4) as servers:
+            for started in [servers.submit(start) for _ in range(4)]:
+                started.result()

@@ -74,22 +74,20 @@ def strangers(path: Path) -> list[str]:
 
 def _make(path: Path, *, has_database: bool = True) -> None:
     """Make a folder that survives a power cut, or refuse one that is somebody else's."""
-    if path.is_dir():
-        _check_owner(path)
-        _check_content(path, has_database)
-    elif path.exists():
+    if path.exists() and not path.is_dir():
         raise StartError(f"the data folder {path} is no folder; choose another with --data")
-    else:
-        made = [folder for folder in (path, *path.parents) if not folder.exists()]
-        try:
-            path.mkdir(mode=0o700, parents=True)
-        except OSError as error:
-            raise StartError(
-                f"the data folder {path} can't be made: {error.strerror}; choose another with "
-                "--data"
-            ) from error
-        for folder in made:
-            sync_folder(folder.parent)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        # Another server of the same database may make it at the same time.
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"the data folder {path} can't be made: {error.strerror}; choose another with --data"
+        ) from error
+    for folder in made:
+        sync_folder(folder.parent)
+    _check_owner(path)
+    _check_content(path, has_database)
     path.chmod(0o700)
 
 
