@@ -14,7 +14,7 @@ from pathlib import Path
 from google.protobuf.descriptor import FileDescriptor
 from prometheus_client import CollectorRegistry
 
-from modelkeep.errors import Error
+from modelkeep.errors import Error, UnavailableError
 from modelkeep.v1 import (
     access_service_pb2,
     admin_service_pb2,
@@ -67,7 +67,7 @@ def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
     except StartError:
         raise
     except Exception as problem:
-        told = start_error(settings.data, problem) or _folder_error(settings.data, problem)
+        told = start_error(settings.data, problem) or _storage_error(settings.data, problem)
         if told is None:
             raise
         raise told from problem
@@ -249,8 +249,10 @@ def _service(module: object, instance: object) -> Service:
     return file.services_by_name[type(instance).__name__], instance
 
 
-def _folder_error(data: Path, problem: BaseException) -> StartError | None:
+def _storage_error(data: Path, problem: BaseException) -> StartError | None:
     cause = problem.__cause__ if isinstance(problem, Error) and problem.__cause__ else problem
+    if isinstance(problem, UnavailableError) and not isinstance(cause, OSError):
+        return StartError(str(problem))
     if not isinstance(cause, OSError | Error):
         return None
     why, where = str(cause), data

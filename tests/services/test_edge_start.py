@@ -1,5 +1,6 @@
 """How a server starts and ends, as the process that people run."""
 
+import io
 import json
 import os
 import signal
@@ -10,12 +11,21 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
+import psycopg
 import pytest
+from tests.parts.postgres import Postgres, new_database
 from tests.running import RunningServer
 
 from modelkeep.v1 import admin_service_pb2 as pb
+from modelkeep_server import app
+from modelkeep_server.edge.logs import LineWriter, logger
+from modelkeep_server.edge.metrics import Metrics
+from modelkeep_server.records import postgres
+from modelkeep_server.settings import load
+from modelkeep_server.values.start import StartError
 
 
 class Process:
@@ -257,3 +267,22 @@ def test_health_knows_each_service(server: RunningServer, channel: grpc.Channel)
     with pytest.raises(grpc.RpcError) as refused:
         check(b"\xff")
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_database_that_goes_away_during_a_start_is_named_and_not_the_folder(
+    tmp_path: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database(postgres_server.url())
+    name = urlsplit(url).path[1:]
+    # Its schema can be made by the one connection, and a server needs three.
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE ROLE "{name}" LOGIN CONNECTION LIMIT 1'.encode())
+        connection.execute(f'ALTER DATABASE "{name}" OWNER TO "{name}"'.encode())
+    monkeypatch.setattr(postgres, "PATIENCE_SECONDS", 0.5)
+    settings = load(
+        {"data": str(tmp_path / "data"), "database": url.replace("postgres@", f"{name}@")}
+    )
+    log = logger(LineWriter(io.StringIO(), lambda: None), "json", "info")
+
+    with pytest.raises(StartError, match=r"^the database can't be reached"):
+        app.build(settings, log, Metrics("test"))
