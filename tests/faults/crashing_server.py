@@ -20,7 +20,8 @@ from typing import Any
 import apsw
 
 from modelkeep_server import __main__ as program
-from modelkeep_server.domain import collection, sealing, upkeep, uploads
+from modelkeep_server.blobs import local_staged
+from modelkeep_server.domain import collection, sealing, upkeep
 from modelkeep_server.records import operations, sqlite
 
 FLUSH_BYTES = 256 * 1024
@@ -52,7 +53,7 @@ class Plan:
 
 def serve(plan: Plan, *flags: str) -> int:
     """Serve, with small batches, until the point of the plan comes."""
-    uploads.FLUSH_BYTES = FLUSH_BYTES
+    local_staged.FLUSH_BYTES = FLUSH_BYTES
     sealing.BATCH = SEAL_BATCH
     collection.TAKEN = COLLECTED
     operations.LEASE_US = LEASE_US

@@ -12,7 +12,7 @@ from tests.services.processes import registry_of, serving
 from tests.services.wire import MIB, Registry, UploadStream, chunk, chunks, digest, header, refused
 
 from modelkeep.v1 import version_service_pb2
-from modelkeep_server.domain.uploads import FLUSH_BYTES
+from modelkeep_server.blobs.local_staged import FLUSH_BYTES
 
 HOUR = 3600
 # Twice what is made durable at once, and what comes after it.

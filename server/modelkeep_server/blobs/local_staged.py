@@ -15,6 +15,9 @@ from modelkeep.errors import AbortedError
 from modelkeep_server.blobs.disk import Disk, read_blocks, write_all
 from modelkeep_server.blobs.writers import Writers, lost
 
+FLUSH_BYTES = 8 * 1024 * 1024
+"""Twice this is the most that is sent again after a break."""
+
 
 class LocalStagedBlob:
     """A part, in a file of its own."""
@@ -25,6 +28,7 @@ class LocalStagedBlob:
         """Open the part, new or as it was left; what was published is taken back."""
         self.key = key
         self.size = 0
+        self.flush_bytes = FLUSH_BYTES
         self._path = path
         self._published = published
         self._disk = disk

@@ -44,6 +44,10 @@ class StagedBlob(Protocol):
         """How many bytes are there now; not all of them need be durable."""
 
     @property
+    def flush_bytes(self) -> int:
+        """How much to write from one `flush` to the next."""
+
+    @property
     def is_readable(self) -> bool:
         """Whether `read` works before `publish`; where not, go on hashing after it."""
 

@@ -37,6 +37,8 @@ class S3StagedBlob:
     ) -> None:
         """Open the part as it was left; of a new one nothing is asked."""
         self.key = key
+        # A piece is sent while the next one comes.
+        self.flush_bytes = piece_size
         self._name = name
         self._piece_size = piece_size
         self._bucket = bucket

@@ -34,11 +34,8 @@ from modelkeep_server.records.records import Records
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.staging import Part
 from modelkeep_server.values.call import Call
-from modelkeep_server.values.limits import MAX_BLOB_SIZE, MIB
+from modelkeep_server.values.limits import MAX_BLOB_SIZE
 from modelkeep_server.values.stored_blob import StoredBlob
-
-FLUSH_BYTES = 8 * MIB
-"""Written bytes are made durable this often: twice this is the most that is sent again."""
 
 _RENEW_SECONDS = 3.0
 _REHASH_ANSWER_SECONDS = 10.0
@@ -108,7 +105,7 @@ class Upload:
             self._hash(chunk)
         with self._lease_checked():
             self._staged.write(chunk)
-        yield from self._keep_durable()
+        yield from self._keep_durable(self._staged.flush_bytes)
         if self._received == self.header.size:
             yield from self._finish()
 
@@ -230,16 +227,16 @@ class Upload:
         self._sha256.update(data)
         self._checksums.update(data)
 
-    def _keep_durable(self) -> Iterator[pb.BlobProgress]:
+    def _keep_durable(self, flush_bytes: int) -> Iterator[pb.BlobProgress]:
         """Make what was written durable behind the back of what is being received."""
         if self._flush is not None and (
-            self._flush.done() or self._received - self._flushed_to >= FLUSH_BYTES
+            self._flush.done() or self._received - self._flushed_to >= flush_bytes
         ):
             self._durable = self._flush.result()
             self._flush = None
             self._renewed = time.monotonic()
             yield self._progress()
-        if self._flush is None and self._received - self._flushed_to >= FLUSH_BYTES:
+        if self._flush is None and self._received - self._flushed_to >= flush_bytes:
             self._flushed_to = self._received
             self._flush = self._flusher.submit(self._make_durable)
         self._renew_lease()
