@@ -1,5 +1,6 @@
 """Postgres: several servers on one database, and connections that are lost at any moment."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,12 +9,13 @@ from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
+from peewee import fn
 from tests.client.proxy import Proxy
-from tests.parts.postgres import Postgres, cut, new_database, through
+from tests.parts.postgres import Postgres, cut, new_database, postgres, through
 from tests.waiting import until
 
 from modelkeep.errors import UnavailableError
-from modelkeep_server.records import schema
+from modelkeep_server.records import postgres_connections, schema
 from modelkeep_server.records.postgres import PostgresDatabase
 from modelkeep_server.records.sql import Session, Statement, bind
 from modelkeep_server.records.tables import Setting
@@ -171,6 +173,77 @@ def test_a_write_whose_commit_is_not_answered_is_made_once(
 
     assert written.result() == "a"
     assert len(tries) == 1
+
+
+def test_a_write_that_a_crash_of_the_database_took_is_made_again() -> None:
+    with ExitStack() as parts:
+        server = parts.enter_context(postgres())
+        url = new_database(server.url())
+        ours, others = (parts.enter_context(closing(PostgresDatabase(url))) for _ in range(2))
+
+        def crash() -> None:
+            # Then the numbers of transactions that no log had are given anew.
+            server.stop(signal.SIGQUIT)
+            server.start()
+            for key in "bcdef":
+                others.write(_add(key))
+
+        crashes = iter([crash])
+
+        assert ours.write(_add("a", lambda: next(crashes, lambda: None)())) == "a"
+        assert "".join(key for key in _keys(ours) if len(key) == 1) == "abcdef"
+
+
+def test_a_write_that_takes_too_long_fails_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(postgres_connections._SETTINGS, "statement_timeout", "500ms")
+
+    def slow(session: Session) -> None:
+        session.rows(Setting.select(fn.pg_sleep(1)))
+
+    with closing(PostgresDatabase(url)) as database:
+        database.write(_add("a"))
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go_on.wait(60)
+
+        first = database.submit(_add("b", hold))
+        held.wait(60)
+        # These are in one batch.
+        late, quick = database.submit(slow), database.submit(_add("c"))
+        go_on.set()
+
+        assert (first.result(), quick.result()) == ("b", "c")
+        with pytest.raises(UnavailableError) as refused:
+            late.result()
+        assert refused.value.reason == "STORAGE_BUSY"
+        assert _keys(database) == ["a", "b", "c"]
+
+
+def test_a_write_that_fails_with_the_commit_fails_alone(url: str) -> None:
+    with closing(PostgresDatabase(url)) as database:
+        database.write(_add("a"))
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go_on.wait(60)
+
+        def twice(session: Session) -> None:
+            session.put(_ADD, key="a", value=b"")
+
+        first = database.submit(_add("b", hold))
+        held.wait(60)
+        quick, wrong = database.submit(_add("c")), database.submit(twice)
+        go_on.set()
+
+        assert (first.result(), quick.result()) == ("b", "c")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            wrong.result()
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            database.write(twice)
+        assert _keys(database) == ["a", "b", "c"]
 
 
 def test_a_read_whose_connection_is_cut_is_answered(behind: PostgresDatabase, url: str) -> None:

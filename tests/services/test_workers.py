@@ -25,7 +25,7 @@ from tests.services.wire import Registry, status
 import modelkeep
 from modelkeep.v1 import namespace_service_pb2
 from modelkeep.v1.admin_service_pb2 import GetServerInfoRequest
-from modelkeep_server.records.postgres_schema import LOCK
+from modelkeep_server.records.postgres_commits import LOCK
 
 SECONDS = 60
 NO_METRICS = "--metrics-listen=off"

@@ -132,11 +132,11 @@ def put(
             message=message,
         )
     else:
-        tx.session.run(_PUT, id=stored.id, version=version_id, revision=revision, message=message)
+        tx.session.put(_PUT, id=stored.id, version=version_id, revision=revision, message=message)
     live = stored is not None and stored.version_id is not None
     before = stored.message if stored is not None and live else None
     tx.note(resource, revision, alias_pb2.Alias, before, message if version else None)
-    tx.session.run(
+    tx.session.put(
         _MOVE,
         asset=asset.id,
         position=tx.position,

@@ -178,7 +178,7 @@ def put(tx: Transaction, stored: StoredAsset, asset: asset_pb2.Asset) -> None:
     asset.etag = etag(revision)
     message = message_bytes(asset)
     deleted = asset.HasField("delete_time")
-    tx.session.run(
+    tx.session.put(
         _PUT,
         id=stored.id,
         revision=revision,
@@ -188,20 +188,20 @@ def put(tx: Transaction, stored: StoredAsset, asset: asset_pb2.Asset) -> None:
     )
     tx.note(asset.name, revision, asset_pb2.Asset, stored.message, message)
     if deleted != (stored.deleted_us is not None):
-        tx.session.run(
+        tx.session.put(
             _MOVE, asset=stored.id, position=tx.position, deleted=deleted, log_us=tx.time_us
         )
 
 
 def take_number(tx: Transaction, stored: StoredAsset) -> int:
     """Take the next version number: from the counter, so that none is used twice or left out."""
-    tx.session.run(_TAKE_NUMBER, id=stored.id)
+    tx.session.put(_TAKE_NUMBER, id=stored.id)
     return stored.next_number
 
 
 def count(tx: Transaction, stored: StoredAsset, *, latest: int, versions: int, size: int) -> None:
     """Set the counters that readers see; a change of `versions` and `size`, not their values."""
-    tx.session.run(
+    tx.session.put(
         _COUNT,
         id=stored.id,
         latest_number=latest,

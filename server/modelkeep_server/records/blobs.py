@@ -132,9 +132,9 @@ def add(session: Session, scope: str, blob: StoredBlob, now_us: int) -> bool:
             grace_us=now_us + GRACE_US,
         )
     )
-    session.run(_HOLD, scope=scope_id(session, scope), blob=blob_id)
+    session.put(_HOLD, scope=scope_id(session, scope), blob=blob_id)
     if row:
-        session.run(_RENEW, digest=digest, grace_us=now_us + GRACE_US)
+        session.put(_RENEW, digest=digest, grace_us=now_us + GRACE_US)
     return row is None
 
 
@@ -147,7 +147,7 @@ def hold(session: Session, scope: str, digests: Iterable[str], now_us: int) -> l
         if row is None:
             gone.append(digest)
         else:
-            session.run(_HOLD, scope=scope_row, blob=row[0])
+            session.put(_HOLD, scope=scope_row, blob=row[0])
     renew(session, digests, now_us)
     return gone
 

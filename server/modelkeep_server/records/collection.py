@@ -235,12 +235,12 @@ def release(session: Session, manifest_id: int, limit: int, now_us: int) -> int 
         return None
     files = session.rows(_LAST_FILES, id=manifest_id, limit=limit)
     if files:
-        session.run(_DROP_FILES, id=manifest_id, first=files[-1][0])
+        session.put(_DROP_FILES, id=manifest_id, first=files[-1][0])
     size = sum(size for _, size in files)
-    session.run(_SHORTEN, id=manifest_id, files=len(files), bytes=size)
+    session.put(_SHORTEN, id=manifest_id, files=len(files), bytes=size)
     if len(files) < limit:
         named = session.row(_ANY_VERSION, id=manifest_id) is not None
-        session.run(_EMPTY if named else _DROP_MANIFEST, id=manifest_id)
+        session.put(_EMPTY if named else _DROP_MANIFEST, id=manifest_id)
     return len(files)
 
 
@@ -250,8 +250,8 @@ def condemn(session: Session, blob_ids: Sequence[int], now_us: int) -> tuple[int
     if not rows:
         return 0, 0
     ids = [blob_id for blob_id, _, _ in rows]
-    session.run(BlobHolder.delete().where(BlobHolder.blob.in_(ids)))
-    session.run(Blob.delete().where(Blob.id.in_(ids)))
+    session.put(BlobHolder.delete().where(BlobHolder.blob.in_(ids)))
+    session.put(Blob.delete().where(Blob.id.in_(ids)))
     note(session, {key: size for _, key, size in rows}, now_us)
     return len(rows), sum(size for _, _, size in rows)
 

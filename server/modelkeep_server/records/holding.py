@@ -28,13 +28,13 @@ def hold(session: Session, name: str, now_us: int) -> None:
     """Hold collection off from now on, or longer; forget the holds that ended."""
     for key, value in session.rows(_ALL):
         if int.from_bytes(value) <= now_us:
-            session.run(_DROP, key=key)
-    session.run(_PUT, key=_PREFIX + name, value=(now_us + HOLD_US).to_bytes(8))
+            session.put(_DROP, key=key)
+    session.put(_PUT, key=_PREFIX + name, value=(now_us + HOLD_US).to_bytes(8))
 
 
 def release(session: Session, name: str) -> None:
     """End a hold."""
-    session.run(_DROP, key=_PREFIX + name)
+    session.put(_DROP, key=_PREFIX + name)
 
 
 def is_held(session: Session, now_us: int) -> bool:

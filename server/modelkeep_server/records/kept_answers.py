@@ -64,7 +64,7 @@ def find(session: Session, call: Call) -> Answer | None:
 def keep(session: Session, call: Call, answer: Answer, time_us: int) -> None:
     """Keep an answer, where the request has a `request_id`."""
     if call.request_id:
-        session.run(
+        session.put(
             _KEEP,
             principal=call.principal,
             method=call.method,

@@ -154,7 +154,7 @@ def append(tx: Transaction, event_id: str, reason: str) -> frozenset[str]:
         ],
     )
     leaf = event_leaf(record, tx.position, tx.time_us)
-    tx.session.run(
+    tx.session.put(
         _ADD_EVENT,
         position=tx.position,
         event_id=event_id,
@@ -185,7 +185,7 @@ def lineage(resource: str) -> list[str]:
 
 def begin(session: Session) -> None:
     """Keep a place for the time that was answered for, in a new database."""
-    session.run(_BEGIN, value=_time(0))
+    session.put(_BEGIN, value=_time(0))
 
 
 def next_place(session: Session, now_us: int) -> tuple[int, int]:
@@ -205,7 +205,7 @@ def settle(session: Session, time_us: int) -> None:
     row = session.row(_PLACE)
     assert row is not None
     if int.from_bytes(row[0]) < time_us:
-        session.run(_RAISE, value=_time(time_us))
+        session.put(_RAISE, value=_time(time_us))
 
 
 def committed_after(session: Session, position: int) -> list[Committed]:

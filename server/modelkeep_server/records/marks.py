@@ -50,7 +50,7 @@ def begin_arriving(session: Session, what: str, where: str) -> bool:
     if not there and not is_empty(session):
         raise MoveError(f"{where} has a registry already; give a new, empty place")
     if not there:
-        session.run(_PUT, key=ARRIVING, value=what.encode())
+        session.put(_PUT, key=ARRIVING, value=what.encode())
     return True
 
 
@@ -61,8 +61,8 @@ def has_begun(session: Session) -> bool:
 
 def end_arriving(session: Session) -> None:
     """Say that all is there."""
-    session.run(_PUT, key=ARRIVED, value=_get(session, ARRIVING).encode())
-    session.run(_DROP, key=ARRIVING)
+    session.put(_PUT, key=ARRIVED, value=_get(session, ARRIVING).encode())
+    session.put(_DROP, key=ARRIVING)
 
 
 def begin_move(session: Session, where: str, to: str) -> bool:
@@ -74,7 +74,7 @@ def begin_move(session: Session, where: str, to: str) -> bool:
             "--give-up"
         )
     if not there:
-        session.run(_PUT, key=MOVED, value=to.encode())
+        session.put(_PUT, key=MOVED, value=to.encode())
     return not there
 
 

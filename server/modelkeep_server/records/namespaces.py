@@ -84,6 +84,6 @@ def put(tx: Transaction, stored: StoredNamespace, namespace: namespace_pb2.Names
     revision = stored.revision + 1
     namespace.etag = etag(revision)
     message = message_bytes(namespace)
-    tx.session.run(_PUT, id=stored.id, revision=revision, message=message)
+    tx.session.put(_PUT, id=stored.id, revision=revision, message=message)
     tx.note(namespace.name, revision, namespace_pb2.Namespace, stored.message, message)
     return message

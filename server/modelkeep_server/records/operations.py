@@ -173,17 +173,17 @@ def advance(
 
 def end(session: Session, operation: StoredOperation, error: bytes | None) -> None:
     """End an operation, unless it is another's by now."""
-    session.run(_END, id=operation.id, fence=operation.fence, error=error)
+    session.put(_END, id=operation.id, fence=operation.fence, error=error)
 
 
 def give_back(session: Session, operation: StoredOperation) -> None:
     """Let another go on with an operation, unless that does so already."""
-    session.run(_GIVE_BACK, id=operation.id, fence=operation.fence)
+    session.put(_GIVE_BACK, id=operation.id, fence=operation.fence)
 
 
 def cancel(session: Session, name: str) -> None:
     """Ask for an operation's end."""
-    session.run(_CANCEL, name=name)
+    session.put(_CANCEL, name=name)
 
 
 def _stored(row: Row) -> StoredOperation:

@@ -29,7 +29,7 @@ _END = Statement(
 
 def begin(session: Session) -> None:
     """Give a new database's log its origin."""
-    session.run(_BEGIN, value=message_bytes(event_pb2.LogOrigin(id=_new_id())))
+    session.put(_BEGIN, value=message_bytes(event_pb2.LogOrigin(id=_new_id())))
 
 
 def read(session: Session) -> event_pb2.LogOrigin:
@@ -57,7 +57,7 @@ def renew(tx: Transaction) -> None:
         previous_leaf_hash=leaf_hash,
     )
     body = message_bytes(after)
-    tx.session.run(_PUT, value=body)
+    tx.session.put(_PUT, value=body)
     before_body = message_bytes(before) if before.revision else None
     tx.note(RESOURCE, after.revision, event_pb2.LogOrigin, before_body, body)
 

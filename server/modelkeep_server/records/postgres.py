@@ -5,7 +5,7 @@
   and an event's position have no gaps, and an event is later than whatever was answered before.
 * Nobody is answered before COMMIT, refusals included: what a refusal saw may be a
   neighbour's row.
-* Where the answer to a COMMIT is lost, Postgres is asked what became of the transaction.
+* Where the answer to a COMMIT is lost, the database is asked whether it was made.
 * Reads go beside them, each on a connection of a pool.
 """
 
@@ -19,9 +19,11 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from modelkeep.errors import UnavailableError
+from modelkeep_server.records.postgres_commits import Commits
 from modelkeep_server.records.postgres_connections import (
     LOST,
     SILENCE_SECONDS,
+    TOO_LONG,
     Connection,
     Watchdog,
     connect,
@@ -29,7 +31,7 @@ from modelkeep_server.records.postgres_connections import (
     parameters,
     unavailable,
 )
-from modelkeep_server.records.postgres_schema import LOCK, prepare
+from modelkeep_server.records.postgres_schema import prepare
 from modelkeep_server.records.postgres_session import PooledSession, PostgresSession
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.writer import Job, Work, Writer, fail
@@ -40,12 +42,6 @@ PATIENCE_SECONDS = 15.0
 """How long a write waits for a database that can't be reached."""
 _PAUSE_SECONDS = 0.1
 _POOL_SECONDS = 2.0
-
-# The transaction's number, by which it is known where the connection is lost.
-_BEGIN = "BEGIN"
-_LOCK = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({LOCK})"
-_COMMIT = f"NOTIFY {CHANNEL}; COMMIT"
-_OUTCOME = "SELECT pg_xact_status(%s::xid8)"
 
 T = TypeVar("T")
 
@@ -63,6 +59,7 @@ class PostgresDatabase:
         """
         prepare(url)
         self._url = url
+        self._commits = Commits()
         self._watchdog = Watchdog(silence_seconds)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
@@ -105,7 +102,8 @@ class PostgresDatabase:
         try:
             if self._listening is None or self._listening.closed:
                 self._listening = connect(self._url, reader=True)
-                self._listening.execute(f"LISTEN {CHANNEL}")
+                with self._watchdog.watching(self._listening):
+                    self._listening.execute(f"LISTEN {CHANNEL}")
                 return
             for _ in self._listening.notifies(timeout=seconds, stop_after=1):
                 pass
@@ -143,50 +141,43 @@ class PostgresDatabase:
 
     def _commit(self, jobs: Sequence[Job]) -> None:
         """Run these in one transaction; raises where that was not committed."""
-        session = PostgresSession(self._connected(), self._watchdog)
-        transaction = self._begin(session)
-        for job in jobs:
-            if not _attempt(session, job):
-                # What it wrote must go, and with it what the others did.
-                session.connection.execute("ROLLBACK")
-                return self._commit_each(jobs)
+        session = self._session()
+        self._commits.begin(session)
+        if not all(_attempt(session, job) for job in jobs):
+            return self._undo(session, jobs)
         try:
-            with self._watchdog.watching(session.connection):
-                session.connection.execute(_COMMIT)
-        except LOST as lost:
-            self._learn(transaction, jobs, lost)
+            self._commits.commit(session, channel=CHANNEL)
+        except TOO_LONG as late:
+            jobs[0].error = unavailable(late)
+            self._undo(session, jobs)
+        except LOST:
+            if not self._was_made(jobs):
+                raise
+        except psycopg.Error as error:
+            # Of a write that was sent with it.
+            jobs[0].error = error
+            self._undo(session, jobs)
 
-    def _commit_each(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            if len(jobs) > 1:
+    def _undo(self, session: PostgresSession, jobs: Sequence[Job]) -> None:
+        """Let what failed go, and run each alone; of one that was alone, its error stays."""
+        session.roll_back()
+        if len(jobs) > 1:
+            for job in jobs:
                 self._end([job])
-            # Alone it has failed for good, and nothing of it is left.
 
-    def _begin(self, session: PostgresSession) -> str:
-        with self._watchdog.watching(session.connection):
-            session.connection.execute(_BEGIN)
-            row = session.connection.execute(_LOCK).fetchone()
-        assert row is not None
-        return str(row[0])
-
-    def _learn(self, transaction: str, jobs: Sequence[Job], lost: BaseException) -> None:
-        """Ask what became of a transaction whose COMMIT was not answered; raises if it was not."""
+    def _was_made(self, jobs: Sequence[Job]) -> bool:
+        """Ask about a COMMIT that was not answered; where nobody knows, that is their error."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
-            outcome = self._outcome(transaction)
-            if outcome == "committed":
-                return
-            if outcome == "aborted":
-                raise lost
+            self._drop()
+            with suppress(*LOST):
+                return self._commits.was_made(self._session())
             time.sleep(_PAUSE_SECONDS)
         fail(jobs, _unknown())
+        return True
 
-    def _outcome(self, transaction: str) -> str:
-        self._drop()
-        with suppress(*LOST):
-            row = self._connected().execute(_OUTCOME, [transaction]).fetchone()
-            return str(row[0]) if row else ""
-        return ""
+    def _session(self) -> PostgresSession:
+        return PostgresSession(self._connected(), self._watchdog)
 
     def _connected(self) -> Connection:
         if self._writing is None or self._writing.closed:
@@ -206,6 +197,9 @@ def _attempt(session: PostgresSession, job: Job) -> bool:
     session.has_written = False
     try:
         job.value = job.work(session)
+    except TOO_LONG as late:
+        job.error = unavailable(late)
+        return False
     except LOST:
         raise
     except psycopg.Error as error:

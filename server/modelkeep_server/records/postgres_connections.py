@@ -30,6 +30,9 @@ LOST = (
 )
 """The connection or the server is gone, or will not do it now; nothing was committed."""
 
+TOO_LONG = (psycopg.errors.QueryCanceled,)
+"""A statement took longer than it may; the connection is good."""
+
 SILENCE_SECONDS = 20.0
 """How long an answer may take."""
 _CONNECT_SECONDS = 5
@@ -76,6 +79,12 @@ def unavailable(error: BaseException) -> Error:
             "STORAGE_FULL",
             "the database's disk is full; nothing was changed",
             retry_after_seconds=60,
+        )
+    if isinstance(error, (*TOO_LONG, psycopg.errors.LockNotAvailable)):
+        return UnavailableError(
+            "STORAGE_BUSY",
+            "the database took too long; nothing was changed, try again",
+            retry_after_seconds=1,
         )
     return UnavailableError(
         "STORAGE_UNAVAILABLE",

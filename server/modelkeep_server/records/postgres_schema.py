@@ -7,12 +7,11 @@ from peewee import DatabaseError
 from playhouse.postgres_ext import Psycopg3Database
 
 from modelkeep_server.records import schema
+from modelkeep_server.records.postgres_commits import LOCK, make_place
 from modelkeep_server.records.postgres_connections import LOST, connect, parameters, shown
 from modelkeep_server.values.start import StartError
 
 OLDEST = 140000
-LOCK = "hashtext('modelkeep')"
-"""Held while something is written, by whichever server."""
 
 
 def prepare(url: str) -> None:
@@ -23,6 +22,7 @@ def prepare(url: str) -> None:
     try:
         _check(url)
         _migrate(url)
+        make_place(url)
     except (*LOST, DatabaseError, psycopg.Error) as error:
         why = " ".join(str(error).split())  # libpq writes several lines
         raise StartError(f"the database {shown(url)} can't be used: {why}") from error

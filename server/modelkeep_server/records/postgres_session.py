@@ -19,18 +19,24 @@ _DIALECT = Psycopg3Database(None)
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
 _CURSORS = itertools.count()
+_ROWS = 200  # that are fetched at once
 
 T = TypeVar("T")
 
 
 class PostgresSession:
-    """A connection, with the queries of peewee."""
+    """A connection, with the queries of peewee.
+
+    A write of which no answer is wanted goes out with the next query, so that a transaction waits
+    for the network, and for its turn to run, as few times as it can.
+    """
 
     def __init__(self, connection: Connection, watchdog: Watchdog) -> None:
         """Use this connection, from one thread at a time."""
-        self.connection = connection
         self.has_written = False
+        self._connection = connection
         self._watchdog = watchdog
+        self._unsent: list[tuple[Any, Any]] = []
 
     def rows(self, query: Statement | Query, **values: object) -> list[Row]:
         """Run a query, and answer all its rows."""
@@ -45,10 +51,12 @@ class PostgresSession:
         if not self._in_transaction():
             yield from self._execute(query, values)
             return
-        sql, parameters = _sql(query, values)
-        with self.connection.cursor(name=f"each_{next(_CURSORS)}") as cursor:
-            cursor.execute(sql, parameters)
-            yield from cursor
+        self._send()
+        with self._connection.cursor(name=f"each_{next(_CURSORS)}") as cursor:
+            with self._watchdog.watching(self._connection):
+                cursor.execute(*_sql(query, values))
+            while rows := self._fetched(cursor):
+                yield from rows
 
     @contextmanager
     def one_state(self) -> Iterator[None]:
@@ -56,22 +64,24 @@ class PostgresSession:
         if self._in_transaction():  # of one who writes: nobody else does
             yield
             return
-        self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             # A check may look at bytes between two rows.
-            self.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            self.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield
         finally:
             with suppress(psycopg.Error):
-                self.connection.execute("ROLLBACK")
+                self.execute("ROLLBACK")
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
-        """Run a statement once for each set of values."""
-        if values:
-            self.has_written = True
-            sql = statement.render(_DIALECT, values[0])[0]
-            with self._watchdog.watching(self.connection), self.connection.cursor() as cursor:
-                cursor.executemany(sql, [statement.render(_DIALECT, v)[1] for v in values])
+        """Run a statement once for each set of values, with the next query."""
+        for each in values:
+            self.put(statement, **each)
+
+    def put(self, query: Statement | Query, **values: object) -> None:
+        """Run a write with the next query."""
+        self.has_written = True
+        self._unsent.append(_sql(query, values))
 
     def run(self, query: Statement | Query, **values: object) -> int:
         """Run a write, and answer how many rows it changed."""
@@ -81,20 +91,45 @@ class PostgresSession:
     def insert(self, statement: Statement, **values: object) -> int:
         """Insert a row, and answer its id."""
         self.has_written = True
-        sql, parameters = statement.render(_DIALECT, values)
-        with self._watchdog.watching(self.connection):
-            row = self.connection.execute(f'{sql} RETURNING "id"', parameters).fetchone()
+        sql, parameters = _sql(statement, values)
+        row = self.execute(f'{sql} RETURNING "id"', parameters).fetchone()
         assert row is not None
         number: int = row[0]
         return number
 
+    def send_with(self, sql: Any, parameters: Any = None) -> None:
+        """Run a statement with the next one, before it."""
+        self._unsent.append((sql, parameters))
+
+    def execute(self, sql: Any, parameters: Any = None) -> psycopg.Cursor[Row]:
+        """Run a statement, behind those that were not sent yet."""
+        unsent, self._unsent = self._unsent, []
+        with self._watchdog.watching(self._connection):
+            if not unsent:
+                return self._connection.execute(sql, parameters)
+            with self._connection.pipeline():
+                for statement in unsent:
+                    self._connection.execute(*statement)
+                return self._connection.execute(sql, parameters)
+
+    def roll_back(self) -> None:
+        """Undo the transaction."""
+        self._unsent.clear()
+        self.execute("ROLLBACK")
+
     def _execute(self, query: Statement | Query, values: dict[str, object]) -> psycopg.Cursor[Row]:
-        sql, parameters = _sql(query, values)
-        with self._watchdog.watching(self.connection):
-            return self.connection.execute(sql, parameters)
+        return self.execute(*_sql(query, values))
+
+    def _send(self) -> None:
+        if self._unsent:
+            self.execute(*self._unsent.pop())
+
+    def _fetched(self, cursor: "psycopg.ServerCursor[Row]") -> list[Row]:
+        with self._watchdog.watching(self._connection):
+            return cursor.fetchmany(_ROWS)
 
     def _in_transaction(self) -> bool:
-        return self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        return self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
 
 
 class PooledSession:
@@ -139,7 +174,12 @@ class PooledSession:
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
         """Refuse: this only reads."""
-        self._use(lambda session: session.many(statement, values))
+        for each in values:
+            self.run(statement, **each)
+
+    def put(self, query: Statement | Query, **values: object) -> None:
+        """Refuse: this only reads."""
+        self.run(query, **values)
 
     def run(self, query: Statement | Query, **values: object) -> int:
         """Refuse: this only reads."""

@@ -41,7 +41,7 @@ class PostgresSurvey(PostgresSession):
 
     def problems(self) -> Iterator[str]:
         """Yield what Postgres itself knows to be wrong."""
-        for (index,) in self.connection.execute(_INVALID):
+        for (index,) in self.execute(_INVALID):
             yield f"the index {index} is not valid"
 
     def wrong_kinds(self) -> Iterator[str]:

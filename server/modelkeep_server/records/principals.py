@@ -20,7 +20,7 @@ _GET = Statement(
 
 def remember(session: Session, call: Call, time_us: int) -> None:
     """Keep the caller's name, where it is new."""
-    session.run(_ADD, id=call.principal, display_name=call.principal_name, created_us=time_us)
+    session.put(_ADD, id=call.principal, display_name=call.principal_name, created_us=time_us)
 
 
 def find(session: Session, name: str) -> access_service_pb2.Principal | None:

@@ -141,7 +141,7 @@ def begin(session: Session, scope: str, digest: str, file_count: int, lease_us: 
 
 def take(session: Session, seal: Seal, lease_us: int) -> Seal:
     """Take over a seal that was left."""
-    session.run(_TAKE, id=seal.id, fence=seal.fence, lease_us=lease_us)
+    session.put(_TAKE, id=seal.id, fence=seal.fence, lease_us=lease_us)
     return replace(seal, fence=seal.fence + 1, lease_us=lease_us)
 
 
@@ -172,12 +172,12 @@ def advance(
 
 def free(session: Session, seal: Seal) -> None:
     """End the lease of a seal, unless it is another's by now."""
-    session.run(_FREE, id=seal.id, fence=seal.fence)
+    session.put(_FREE, id=seal.id, fence=seal.fence)
 
 
 def free_all(session: Session) -> None:
     """End all leases: at the start of the only server, nobody has one."""
-    session.run(_FREE_ALL)
+    session.put(_FREE_ALL)
 
 
 def _seal(row: Row | None) -> Seal | None:

@@ -39,7 +39,7 @@ def _key(session: Session, name: str) -> bytes:
     if row is not None:
         return bytes(row[0])
     value = secrets.token_bytes(32)
-    session.run(_ADD, key=name, value=value)
+    session.put(_ADD, key=name, value=value)
     return value
 
 
@@ -53,4 +53,4 @@ def copied_settings(session: Session, *, page_tokens: bool) -> dict[str, bytes]:
 def put_settings(session: Session, settings: dict[str, bytes]) -> None:
     """Write into a copy what was read of another."""
     for key, value in settings.items():
-        session.run(_PUT, key=key, value=value)
+        session.put(_PUT, key=key, value=value)

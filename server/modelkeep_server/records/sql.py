@@ -63,7 +63,13 @@ class Session(Protocol):
         """Let all queries of the block see the same state, whatever is committed meanwhile."""
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
-        """Run a statement once for each set of values."""
+        """Run a statement once for each set of values, as `put` does."""
+
+    def put(self, query: Statement | Query, **values: object) -> None:
+        """Run a write at the latest before the next query's answer or the commit.
+
+        So its error may come from either.
+        """
 
     def run(self, query: Statement | Query, **values: object) -> int:
         """Run a write, and answer how many rows it changed."""

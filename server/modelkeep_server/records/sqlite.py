@@ -79,6 +79,10 @@ class SqliteSession:
             sql = statement.render(_DIALECT, values[0])[0]
             self.connection.executemany(sql, [statement.render(_DIALECT, v)[1] for v in values])
 
+    def put(self, query: Statement | Query, **values: object) -> None:
+        """Run a write."""
+        self.connection.execute(*_sql(query, values))
+
     def run(self, query: Statement | Query, **values: object) -> int:
         """Run a write, and answer how many rows it changed."""
         self.connection.execute(*_sql(query, values))

@@ -130,7 +130,7 @@ def _take(
     session: Session, part: Part, key: str, size: int, durable_size: int, now_us: int
 ) -> Part:
     lease_us = now_us + LEASE_US
-    session.run(
+    session.put(
         _TAKE,
         id=part.id,
         fence=part.fence,
@@ -178,4 +178,4 @@ def keys(session: Session) -> set[str]:
 
 def free_all(session: Session) -> None:
     """End all leases: at the start of the only server, nobody has one."""
-    session.run(_FREE)
+    session.put(_FREE)

@@ -356,7 +356,7 @@ def put(tx: Transaction, stored: StoredVersion, version: version_pb2.Version) ->
         version_base(version),
         version_tail(version),
     )
-    tx.session.run(
+    tx.session.put(
         _PUT,
         id=stored.id,
         stage=version.stage,
@@ -382,21 +382,21 @@ def put_aliases(tx: Transaction, version_id: int, names: Iterable[str]) -> None:
     if stored is not None:
         version = stored.parsed()
         version.aliases[:] = sorted(names, key=str.encode)
-        tx.session.run(_PUT_TAIL, id=version_id, tail=version_tail(version))
+        tx.session.put(_PUT_TAIL, id=version_id, tail=version_tail(version))
 
 
 def add_recipe(tx: Transaction, version_id: int, body: bytes) -> None:
     """Keep a version's recipe."""
-    tx.session.run(_ADD_RECIPE, version=version_id, body=body)
+    tx.session.put(_ADD_RECIPE, version=version_id, body=body)
 
 
 def add_input(tx: Transaction, version_id: int, ordinal: int, source_id: int, role: int) -> None:
     """Keep an edge of the lineage between two versions."""
-    tx.session.run(_ADD_INPUT, version=version_id, ordinal=ordinal, source=source_id, role=role)
+    tx.session.put(_ADD_INPUT, version=version_id, ordinal=ordinal, source=source_id, role=role)
 
 
 def _move_stage(tx: Transaction, stored: StoredVersion, stage: int) -> None:
-    tx.session.run(
+    tx.session.put(
         _MOVE_STAGE,
         asset=stored.asset_id,
         number=stored.number,
