@@ -89,7 +89,8 @@ demo: setup ## Train, push, promote, pull and compare real models
 	$(RUN) demo
 
 bench: setup ## Measure speed as ratios; QUICK=1 for a short run, ROWS="get list" for some
-	UV=$(UV) $(RUN) bench
+	@$(BUILD_MINIO)
+	PATH="$(GO_BIN):$$PATH" UV=$(UV) $(RUN) bench
 
 image: ## Build the container image; IMAGE_FLAGS="--build-arg BASE=…" for another base
 	@# Of the two formats only docker's keeps the health check.

@@ -10,7 +10,8 @@ import grpc
 
 from bench.rows import Row
 from bench.scene import Scene
-from bench.wire import OPTIONS
+from bench.servers import Running
+from bench.wire import OPTIONS, Work
 from modelkeep.v1 import version_service_pb2 as versions
 
 SERVICE = "/modelkeep.v1.VersionService"
@@ -21,7 +22,7 @@ LIST = 100
 
 def rows(scene: Scene) -> list[Row]:
     """Give this subject's rows."""
-    it = _Calls(scene)
+    it = Calls(scene, lambda: scene.kept)
     rate, empty = "calls/s", "an empty rpc"
     return [
         Row("get", empty, rate, 0.80, it.get, lambda: it.empty(16)),
@@ -39,26 +40,42 @@ def rows(scene: Scene) -> list[Row]:
     ]
 
 
-class _Calls:
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+class Calls:
+    """Calls of a server, about an asset of a hundred versions; calls a second."""
+
+    def __init__(self, scene: Scene, server: Callable[[], Running]) -> None:
+        self._scene, self._server = scene, server
         self._seconds = scene.amount(2.0, 0.5)
+
+    @property
+    def _address(self) -> str:
+        return self._server().address
+
+    @cached_property
+    def _work(self) -> Work:
+        return self._scene.parts.enter_context(Work(self._address))
 
     @cached_property
     def _request(self) -> versions.CreateVersionRequest:
-        """An asset with a hundred versions on disk; answers what makes another."""
-        work = self._scene.on_disk
-        request = work.create_small("calls")
+        """What makes another version, once there are a hundred."""
+        request = self._work.create_small("calls")
         for _ in range(LIST):
-            work.versions.CreateVersion(request)
+            self._work.versions.CreateVersion(request)
         return request
 
-    def get(self) -> float:
+    @cached_property
+    def get_request(self) -> bytes:
+        """What asks for a version by its alias."""
         name = f"{self._request.parent}/versions/@champion"
-        request = versions.GetVersionRequest(name=name).SerializeToString()
+        return versions.GetVersionRequest(name=name).SerializeToString()
+
+    def get(self) -> float:
+        """Get a version by its alias."""
+        request = self.get_request
         return self._rate("GetVersion", lambda: request, 16)
 
     def list_versions(self) -> float:
+        """List all."""
         return self._rate("ListVersions", self._list_request.SerializeToString, 16)
 
     @cached_property
@@ -67,16 +84,19 @@ class _Calls:
 
     @cached_property
     def _list_size(self) -> int:
-        return self._scene.on_disk.versions.ListVersions(self._list_request).ByteSize()
+        return self._work.versions.ListVersions(self._list_request).ByteSize()
 
     def as_many_bytes(self) -> float:
+        """Call a bare server for as many bytes as a list has."""
         size = str(self._list_size).encode()
         return rate(self._scene.bare.address, "/bare/Bytes", lambda: size, 16, self._seconds)
 
     def create(self) -> float:
+        """Make versions of it."""
         return self._rate("CreateVersion", self._fresh(self._request), 64)
 
     def numbers(self) -> float:
+        """Make versions of it, by writers with connections of their own."""
         return sum(self._numbers()) / self._seconds
 
     def fairness(self) -> float:
@@ -85,17 +105,16 @@ class _Calls:
         return min(each) / max(each)
 
     def _numbers(self) -> list[int]:
-        address, request = self._scene.kept.address, self._fresh(self._request)
-        method = f"{SERVICE}/CreateVersion"
-        return counts(address, method, request, WRITERS, self._seconds, WRITERS)
+        request, method = self._fresh(self._request), f"{SERVICE}/CreateVersion"
+        return counts(self._address, method, request, WRITERS, self._seconds, WRITERS)
 
     def empty(self, in_flight: int, channels: int = 1) -> float:
+        """Call a bare server."""
         address = self._scene.bare.address
         return rate(address, "/bare/Empty", lambda: b"", in_flight, self._seconds, channels)
 
     def _rate(self, method: str, request: Callable[[], bytes], in_flight: int) -> float:
-        address = self._scene.kept.address
-        return rate(address, f"{SERVICE}/{method}", request, in_flight, self._seconds)
+        return rate(self._address, f"{SERVICE}/{method}", request, in_flight, self._seconds)
 
     def _fresh(self, request: versions.CreateVersionRequest) -> Callable[[], bytes]:
         def fresh() -> bytes:

@@ -9,21 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pytest
 from minio import Minio
-from tests.parts.minio import minio
-from tests.parts.postgres import Postgres, new_database, postgres
-from tests.parts.s3 import BUCKET, ENVIRONMENT, KEYS, S3Server
+from tests.parts.postgres import new_database
+from tests.parts.s3 import BUCKET, KEYS
 
 from bench import servers
 from bench.bounds import MIB, seconds
-from bench.calls import SERVICE
-from bench.calls import rate as calls_rate
+from bench.calls import SERVICE, Calls
 from bench.rows import CannotMeasureError, Row
 from bench.scene import Scene
 from bench.servers import Running
 from bench.wire import Payload, Work
-from modelkeep.v1 import version_service_pb2 as versions
 
 LOAD = Path(__file__).with_name("load")
 CONNECTIONS = 16
@@ -31,63 +27,45 @@ CONNECTIONS = 16
 
 def rows(scene: Scene) -> list[Row]:
     """Give this subject's rows."""
-    calls, store = _Calls(scene), _Store(scene)
+    over, store = _Servers(scene), _Store(scene)
+    calls = over.calls
     empty, straight = "an empty rpc", "the store's own client, straight"
     return [
-        Row("postgres get", empty, "calls/s", 0.50, calls.get, calls.empty),
+        Row("postgres get", empty, "calls/s", 0.50, calls.get, lambda: calls.empty(16)),
         Row("postgres create", empty, "calls/s", 0.10, calls.create, lambda: calls.empty(64)),
-        Row("two workers", "one worker", "calls/s", 1.35, calls.by_two, calls.by_one),
+        Row("two workers", "one worker", "calls/s", 1.35, over.by_two, over.by_one),
         Row("s3 upload", straight, "MiB/s", 0.85, store.upload, store.upload_straight),
         Row("s3 download", straight, "MiB/s", 0.57, store.download, store.download_straight),
     ]
 
 
-class _Calls:
-    """Calls of servers over Postgres."""
+class _Servers:
+    """Servers over one Postgres."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._seconds = scene.amount(2.0, 0.5)
-
-    def get(self) -> float:
-        return self._rate("GetVersion", self._get, 16)
-
-    def create(self) -> float:
-        request = self._request.SerializeToString()
-        return self._rate("CreateVersion", request, 64)
-
-    def empty(self, in_flight: int = 16) -> float:
-        address = self._scene.bare.address
-        return calls_rate(address, "/bare/Empty", lambda: b"", in_flight, self._seconds)
+        self.calls = Calls(scene, lambda: self._one)
 
     def by_one(self) -> float:
-        return self._load(self._one.address)
+        return self._load(self._one)
 
     def by_two(self) -> float:
-        return self._load(self._two.address)
+        return self._load(self._two)
 
-    def _rate(self, method: str, request: bytes, in_flight: int) -> float:
-        address = self._one.address
-        name = f"{SERVICE}/{method}"
-        return calls_rate(address, name, lambda: request, in_flight, self._seconds)
-
-    def _load(self, address: str) -> float:
+    def _load(self, server: Running) -> float:
         """Have a client that takes little of the machine get versions."""
         command = [
-            *(str(self._program), "-address", address, "-method", f"{SERVICE}/GetVersion"),
-            *("-request", self._get.hex(), "-seconds", str(self._seconds)),
+            *(str(self._program), "-address", server.address, "-method", f"{SERVICE}/GetVersion"),
+            *("-request", self.calls.get_request.hex(), "-seconds", str(self._seconds)),
             *("-connections", str(CONNECTIONS)),
         ]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return int(done.stdout) / self._seconds
 
     @cached_property
-    def _postgres(self) -> Postgres:
-        return self._scene.parts.enter_context(postgres(durable=True))
-
-    @cached_property
     def _url(self) -> str:
-        return new_database(self._postgres.url())
+        return new_database(self._scene.postgres.url())
 
     @cached_property
     def _data(self) -> Path:
@@ -99,22 +77,11 @@ class _Calls:
 
     @cached_property
     def _two(self) -> Running:
-        assert self._request  # once the first has made what is asked for
         return self._serve("--workers", "2")
 
     def _serve(self, *options: str) -> Running:
         database = ("--database", self._url)
         return self._scene.parts.enter_context(servers.modelkeep(self._data, *database, *options))
-
-    @cached_property
-    def _request(self) -> versions.CreateVersionRequest:
-        with Work(self._one.address) as work:
-            return work.create_small("production")
-
-    @cached_property
-    def _get(self) -> bytes:
-        name = f"{self._request.parent}/versions/@champion"
-        return versions.GetVersionRequest(name=name).SerializeToString()
 
     @cached_property
     def _program(self) -> Path:
@@ -175,23 +142,14 @@ class _Store:
         return "large"
 
     @cached_property
-    def _server(self) -> S3Server:
-        if shutil.which("minio") is None:
-            raise CannotMeasureError("no minio on PATH; CONTRIBUTING.md tells how to build it")
-        return self._scene.parts.enter_context(minio())
-
-    @cached_property
     def _client(self) -> Minio:
-        endpoint = f"127.0.0.1:{self._server.port}"
+        endpoint = f"127.0.0.1:{self._scene.store.port}"
         return Minio(endpoint, KEYS.access, KEYS.secret, secure=False, region="us-east-1")
 
     @cached_property
     def _work(self) -> Work:
-        environment = self._scene.parts.enter_context(pytest.MonkeyPatch.context())
-        for name, value in ENVIRONMENT.items():
-            environment.setenv(name, value)
         data = self._scene.folder() / "data"
-        running = servers.modelkeep(data, "--blobs", self._server.url())
+        running = servers.modelkeep(data, "--blobs", self._scene.store.url())
         return self._scene.parts.enter_context(
             Work(self._scene.parts.enter_context(running).address)
         )

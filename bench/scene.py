@@ -8,7 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from tests.parts.minio import minio
+from tests.parts.postgres import Postgres, postgres
+from tests.parts.s3 import S3Server
+
 from bench import servers
+from bench.rows import CannotMeasureError
 from bench.servers import Running
 from bench.wire import Work
 
@@ -73,6 +78,18 @@ class Scene:
     def bare(self) -> Running:
         """A server that does nothing."""
         return self.parts.enter_context(servers.bare())
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """A Postgres that syncs every commit."""
+        return self.parts.enter_context(postgres(durable=True))
+
+    @cached_property
+    def store(self) -> S3Server:
+        """A MinIO, where its program is on PATH."""
+        if shutil.which("minio") is None:
+            raise CannotMeasureError("no minio on PATH; CONTRIBUTING.md tells how to build it")
+        return self.parts.enter_context(minio())
 
     @cached_property
     def on_disk(self) -> Work:

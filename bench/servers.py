@@ -1,6 +1,7 @@
 """The servers under measurement, each a process of its own on loopback."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.parts.s3 import ENVIRONMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Running:
 
 @contextmanager
 def modelkeep(data: Path, *options: str) -> Iterator[Running]:
-    """Run modelkeep on a data folder."""
+    """Run modelkeep on a data folder; it has the keys of the bench's S3 store."""
     command = [
         *(sys.executable, "-m", "modelkeep_server", "--data", str(data)),
         *("--listen", "127.0.0.1:0", "--metrics-listen", "off", "--log-format", "json"),
@@ -30,7 +33,7 @@ def modelkeep(data: Path, *options: str) -> Iterator[Running]:
     ]
     started = time.monotonic()
     with tempfile.NamedTemporaryFile(dir=data.parent, suffix=".log") as log:
-        process = subprocess.Popen(command, stderr=log)
+        process = subprocess.Popen(command, stderr=log, env=os.environ | ENVIRONMENT)
         try:
             address = _address(Path(log.name), process)
             yield Running(address, process.pid, time.monotonic() - started)
