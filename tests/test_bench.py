@@ -73,4 +73,4 @@ def test_a_short_run_is_beside_mlflow_only_when_asked_to() -> None:
         full = {row.what for row in chosen(scene, [])}
 
     assert not any("mlflow" in what for what in short)
-    assert len(named) == len({what for what in full if "mlflow" in what}) == 4
+    assert len(named) == len({what for what in full if "mlflow" in what}) == 16

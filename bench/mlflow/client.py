@@ -1,5 +1,7 @@
 """MLflow's own client, told by its standard input what to do. Runs in `.venv-mlflow`.
 
+Its argument is where artifacts go. Without one they go through the server, to where that has them.
+
 Each line is a command: `up NAME FOLDER` logs a folder as artifacts of a new run, `down NAME FOLDER`
 downloads those of the latest run of that name. Each is answered by the seconds that it took.
 """
@@ -11,11 +13,11 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
 
-def main() -> None:
+def main(location: str | None = None) -> None:
     """Carry commands out until there are no more."""
     answers, sys.stdout = sys.stdout, sys.stderr  # as MLflow may print
     client = MlflowClient()
-    experiment = client.create_experiment("bench")
+    experiment = client.create_experiment(f"bench {location}", location)
     runs: dict[str, str] = {}
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
@@ -31,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
