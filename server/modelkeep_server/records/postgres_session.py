@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ class PostgresSession:
         self.has_written = False
         self._connection = connection
         self._watchdog = watchdog
-        self._unsent: list[tuple[Any, Any]] = []
+        self._unsent: list[tuple[Any, list[Any]]] = []
 
     def rows(self, query: Statement | Query, **values: object) -> list[Row]:
         """Run a query, and answer all its rows."""
@@ -51,7 +51,8 @@ class PostgresSession:
         if not self._in_transaction():
             yield from self._execute(query, values)
             return
-        self._send()
+        if self._unsent:
+            self.execute("SELECT 1")
         with self._connection.cursor(name=f"each_{next(_CURSORS)}") as cursor:
             with self._watchdog.watching(self._connection):
                 cursor.execute(*_sql(query, values))
@@ -75,13 +76,15 @@ class PostgresSession:
 
     def many(self, statement: Statement, values: list[dict[str, object]]) -> None:
         """Run a statement once for each set of values, with the next query."""
-        for each in values:
-            self.put(statement, **each)
+        if values:
+            self.has_written = True
+            each = [_sql(statement, one) for one in values]
+            self._unsent.append((each[0][0], [parameters for _, parameters in each]))
 
     def put(self, query: Statement | Query, **values: object) -> None:
         """Run a write with the next query."""
         self.has_written = True
-        self._unsent.append(_sql(query, values))
+        self.send_with(*_sql(query, values))
 
     def run(self, query: Statement | Query, **values: object) -> int:
         """Run a write, and answer how many rows it changed."""
@@ -97,9 +100,9 @@ class PostgresSession:
         number: int = row[0]
         return number
 
-    def send_with(self, sql: Any, parameters: Any = None) -> None:
+    def send_with(self, sql: Any, parameters: Sequence[Any] = ()) -> None:
         """Run a statement with the next one, before it."""
-        self._unsent.append((sql, parameters))
+        self._unsent.append((sql, [parameters]))
 
     def execute(self, sql: Any, parameters: Any = None) -> psycopg.Cursor[Row]:
         """Run a statement, behind those that were not sent yet."""
@@ -107,9 +110,9 @@ class PostgresSession:
         with self._watchdog.watching(self._connection):
             if not unsent:
                 return self._connection.execute(sql, parameters)
-            with self._connection.pipeline():
-                for statement in unsent:
-                    self._connection.execute(*statement)
+            with self._connection.pipeline(), self._connection.cursor() as cursor:
+                for statement, each in unsent:
+                    cursor.executemany(statement, each)
                 return self._connection.execute(sql, parameters)
 
     def roll_back(self) -> None:
@@ -119,10 +122,6 @@ class PostgresSession:
 
     def _execute(self, query: Statement | Query, values: dict[str, object]) -> psycopg.Cursor[Row]:
         return self.execute(*_sql(query, values))
-
-    def _send(self) -> None:
-        if self._unsent:
-            self.execute(*self._unsent.pop())
 
     def _fetched(self, cursor: "psycopg.ServerCursor[Row]") -> list[Row]:
         with self._watchdog.watching(self._connection):
