@@ -12,6 +12,7 @@ from bench import (
     beside,
     calls,
     growth,
+    links,
     many_files,
     memory,
     production,
@@ -23,7 +24,7 @@ from bench.rows import Row, measure
 from bench.scene import Scene
 
 ROUNDS, QUICK_ROUNDS = 7, 1
-SUBJECTS = (transfers, calls, memory, watches, growth, many_files, production, beside)
+SUBJECTS = (transfers, calls, memory, watches, growth, many_files, production, links, beside)
 
 
 def main() -> int:
