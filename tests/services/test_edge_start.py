@@ -284,5 +284,5 @@ def test_a_database_that_goes_away_during_a_start_is_named_and_not_the_folder(
     )
     log = logger(LineWriter(io.StringIO(), lambda: None), "json", "info")
 
-    with pytest.raises(StartError, match="^the database "):
+    with pytest.raises(StartError, match=r"^the database "):
         app.build(settings, log, Metrics("test"))

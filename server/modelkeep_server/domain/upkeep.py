@@ -4,7 +4,7 @@ import math
 from contextlib import suppress
 from functools import partial
 
-from modelkeep.errors import AbortedError
+from modelkeep.errors import AbortedError, UnavailableError
 from modelkeep_server.blobs import BlobStore
 from modelkeep_server.records import kept_answers, sealing, staging
 from modelkeep_server.records.clock import now_us
@@ -37,8 +37,8 @@ def sweep(records: Records, store: BlobStore) -> None:
     records.bookkeep(lambda session: kept_answers.drop_old(session, now))
     for part in staging.old(records.read(), now - PART_KEPT_US, now):
         if records.bookkeep(partial(staging.drop, part=part)):
-            # Also what was published but never had its row.
-            with suppress(AbortedError):
+            # Also what was published but never had its row. What can't be dropped now is a stray.
+            with suppress(AbortedError, UnavailableError):
                 store.stage(part.size, part.key).discard()
     _drop_strays(records, store, (now - PART_KEPT_US) / 1e6)
 

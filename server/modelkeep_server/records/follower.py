@@ -30,10 +30,16 @@ class Noticing(Database, Protocol):
 class Follower:
     """Follows the log in a thread of its own."""
 
-    def __init__(self, database: Noticing, tell: Callable[[Committed], None]) -> None:
-        """Tell of each event from now on."""
+    def __init__(
+        self,
+        database: Noticing,
+        tell: Callable[[Committed], None],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        """Tell of each event from now on; `on_failure` is told why that can't be done any more."""
         self._database = database
         self._tell = tell
+        self._on_failure = on_failure
         self._position = log.last(database.read())[0]
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -52,6 +58,9 @@ class Follower:
                 self._catch_up()
             except UnavailableError:
                 self._closed.wait(_PAUSE_SECONDS)
+            except Exception as fault:  # else watches would stand still, and nobody would know
+                self._on_failure(f"the log can't be followed: {fault}")
+                return
 
     def _catch_up(self) -> None:
         while events := log.committed_after(self._database.read(), self._position):

@@ -22,19 +22,19 @@ def open_records(
 ) -> Iterator[Records]:
     """Open the records that a URL of Postgres names, or without one those in a data folder.
 
-    `on_failure` is told once why nothing can be written any more; the server should stop. Raises
-    `StartError` where they can't be opened.
+    `on_failure` is told once why nothing can be written any more, or what others write can't be
+    seen; the server should stop. Raises `StartError` where they can't be opened.
     """
-    with _shared(url) if url else _alone(data, on_failure) as records:
+    with _shared(url, on_failure) if url else _alone(data, on_failure) as records:
         yield records
 
 
 @contextmanager
-def _shared(url: str) -> Iterator[Records]:
+def _shared(url: str, on_failure: Callable[[str], None]) -> Iterator[Records]:
     with closing(PostgresDatabase(url)) as database:
         database.write(marks.check_served)
         records = Records(database)
-        with closing(Follower(database, records.tell)):
+        with closing(Follower(database, records.tell, on_failure)):
             yield records
 
 
