@@ -25,6 +25,16 @@ class OperationMethods(Methods):
         request = admin_service_pb2.CollectGarbageRequest(dry_run=dry_run, request_id=request_id())
         return convert.operation(self._wire.call(self._wire.admin.CollectGarbage, request))
 
+    def verify_registry(self, *, read_data: bool = False, subset: str = "") -> Operation:
+        """Have the server check that all that is stored is whole; `wait` for the end.
+
+        With `read_data` every stored byte is read too; `subset` is `N/T` for the N-th of T shares.
+        """
+        request = admin_service_pb2.VerifyRegistryRequest(
+            read_data=read_data, subset=subset, request_id=request_id()
+        )
+        return convert.operation(self._wire.call(self._wire.admin.VerifyRegistry, request))
+
     def operation(self, name: str | Operation) -> Operation:
         """Get an operation as it is now."""
         return convert.operation(self._get_operation(_name(name)))

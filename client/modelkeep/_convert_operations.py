@@ -6,13 +6,14 @@ from typing import Any
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
-from modelkeep._types import Operation
+from modelkeep._types import Finding, Operation
 from modelkeep.v1 import admin_service_pb2, artifact_service_pb2
 
 _KINDS: dict[str, tuple[str, type[Message]]] = {
     message.DESCRIPTOR.full_name: (kind, message)
     for kind, message in (
         ("collect-garbage", admin_service_pb2.CollectGarbageMetadata),
+        ("verify-registry", admin_service_pb2.VerifyRegistryMetadata),
         ("seal", artifact_service_pb2.SealManifestMetadata),
     )
 }
@@ -30,7 +31,15 @@ def operation(message: operations_pb2.Operation) -> Operation:
         dry_run=bool(getattr(metadata, "dry_run", False)),
         error=message.error.message if message.HasField("error") else "",
         progress=dict(_counts(metadata)) if metadata is not None else {},
+        findings=_findings(message),
     )
+
+
+def _findings(message: operations_pb2.Operation) -> tuple[Finding, ...]:
+    response = admin_service_pb2.VerifyRegistryResponse()
+    if not message.response.Unpack(response):
+        return ()
+    return tuple(Finding(one.what, one.resource, one.text) for one in response.findings)
 
 
 def _counts(message: Any) -> Iterator[tuple[str, int]]:

@@ -249,15 +249,25 @@ class Principal(Handle):
 
 
 @dataclass(frozen=True, slots=True)
+class Finding(Handle):
+    """Something in a registry that is not as modelkeep left it."""
+
+    what: str  # the kind of thing: `blob`, `version`, `event`
+    resource: str  # which one: a resource name, a digest, a path
+    text: str  # what is wrong with it, in one line
+
+
+@dataclass(frozen=True, slots=True)
 class Operation(Handle):
     """Long work of the server, which goes on whether or not anyone waits."""
 
     name: str
-    kind: str  # `collect-garbage`, `seal`
+    kind: str  # `collect-garbage`, `verify-registry`, `seal`
     done: bool
     dry_run: bool  # it changes nothing
     error: str  # why it came to nothing; empty where it did not
     progress: Mapping[str, int] = field(hash=False)  # counts by name: `deleted_bytes`
+    findings: tuple[Finding, ...] = ()  # of a check that is done: the first of `finding_count`
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class Client:
     server_info = _awaited(_client.Client.server_info)
 
     collect_garbage = _awaited(_client.Client.collect_garbage)
+    verify_registry = _awaited(_client.Client.verify_registry)
     operation = _awaited(_client.Client.operation)
     operations = _listed(_client.Client.operations)
     cancel_operation = _awaited(_client.Client.cancel_operation)

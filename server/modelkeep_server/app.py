@@ -25,10 +25,11 @@ from modelkeep.v1 import (
     operation_service_pb2,
     version_service_pb2,
 )
-from modelkeep_server.blobs import open_store
+from modelkeep_server.blobs import BlobStore, open_store
 from modelkeep_server.domain import namespaces, upkeep
 from modelkeep_server.domain.collection import Collection
 from modelkeep_server.domain.operations import Operations
+from modelkeep_server.domain.verification import Verification
 from modelkeep_server.edge import metrics, tracing
 from modelkeep_server.edge.access import OpenAccess
 from modelkeep_server.edge.handlers import Edge
@@ -40,7 +41,7 @@ from modelkeep_server.edge.server import GrpcServer
 from modelkeep_server.edge.stopping import Stop
 from modelkeep_server.records import blobs
 from modelkeep_server.records.folder import make_for_blobs
-from modelkeep_server.records.opening import open_records, start_error
+from modelkeep_server.records.opening import open_records, start_error, surveying
 from modelkeep_server.records.records import Records
 from modelkeep_server.services.access import AccessService
 from modelkeep_server.services.admin import AdminService
@@ -99,7 +100,7 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
         namespaces.ensure_default(records, SYSTEM)
         operations = Operations(
             records,
-            [Collection(records, store)],
+            [Collection(records, store), _verification(settings, store)],
             lambda what, fault: log.error(what, exc_info=fault),
         )
         parts.callback(operations.stop)
@@ -241,6 +242,11 @@ def version() -> str:
         return importlib.metadata.version("modelkeep")
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
+
+
+def _verification(settings: Settings, store: BlobStore) -> Verification:
+    folder = settings.data if settings.database is None else None
+    return Verification(surveying(settings.database, settings.data), store.files, folder)
 
 
 def _service(module: object, instance: object) -> Service:

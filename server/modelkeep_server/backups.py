@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from modelkeep_server.blobs import Backups, BlobFiles, open_backups
 from modelkeep_server.records.database import Inspected
 from modelkeep_server.records.folder import migrate
-from modelkeep_server.records.stopped import DATABASE, StoppedDatabase, stopped
+from modelkeep_server.records.sqlite_survey import DATABASE, SqliteSurvey
+from modelkeep_server.records.stopped import stopped
 from modelkeep_server.values.findings import Damage, Finding, OlderError
 from modelkeep_server.values.moves import MoveError
 
@@ -40,7 +41,7 @@ def is_of_backup(finding: Finding) -> bool:
 
 
 @contextmanager
-def _database(folder: Path) -> Iterator[StoppedDatabase]:
+def _database(folder: Path) -> Iterator[SqliteSurvey]:
     """Read a backup's database; of an older schema a copy, which is brought up to date."""
     with ExitStack() as parts:
         try:

@@ -36,7 +36,8 @@ from modelkeep_server.records.postgres_survey import is_used, surveyed
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.sqlite import SqliteDatabaseFile
-from modelkeep_server.records.stopped import DATABASE, stopped
+from modelkeep_server.records.sqlite_survey import DATABASE
+from modelkeep_server.records.stopped import stopped
 from modelkeep_server.records.transaction import Transaction
 from modelkeep_server.values.call import SYSTEM
 from modelkeep_server.values.findings import CantTellError, Damage, InUseError, UnreadableError

@@ -10,7 +10,7 @@ from modelkeep_server.backups import is_of_backup, opened
 from modelkeep_server.blobs import BlobFiles, open_files
 from modelkeep_server.domain import verify_blobs
 from modelkeep_server.domain.keeping import kept
-from modelkeep_server.domain.verify import COUNTED, unreadable, verify
+from modelkeep_server.domain.verify import COUNTED, is_settled, unreadable, verify
 from modelkeep_server.records import folder
 from modelkeep_server.records.postgres import PostgresDatabase
 from modelkeep_server.records.postgres_survey import surveyed
@@ -102,15 +102,11 @@ def _check_postgres(
             database.one_state(),
         ):
             found = verify(database, files, read_data=read_data, checked=checked, subset=subset)
-            yield from (one for one in found if _is_settled(one))
+            yield from (one for one in found if is_settled(one))
     except UnreadableError as error:
         yield unreadable(error)
     except UnavailableError as error:
         raise CantTellError(str(error)) from error
-
-
-def _is_settled(finding: Finding) -> bool:
-    return isinstance(finding, Damage) and finding.what != "staged"
 
 
 def counts(checked: Counter[str]) -> dict[str, int]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from modelkeep import Finding
 from modelkeep.cli import output, problems
 from modelkeep.cli.extras import need_server
 from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session, flag
+from modelkeep.errors import Error
 
 if TYPE_CHECKING:
-    from modelkeep_server.offline import Damage, Finding, Orphan, Subset
+    from modelkeep_server.offline import Damage, Orphan, Subset
+    from modelkeep_server.offline import Finding as Found
     from modelkeep_server.values.place import Place
 
 _COMMAND = "modelkeep admin verify"
@@ -81,16 +84,25 @@ def verify(
             "second of seven nights.",
         ),
     ] = "1/1",
+    server: Annotated[
+        bool,
+        flag("--server", help="Have the server at --url check itself, beside whatever it does."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that a registry is whole: a stopped server's folder, Postgres, or a backup.
+    """Check that a registry is whole: a stopped server's folder, Postgres, a backup, or a server.
 
     A server with a database of its own must be stopped, and nothing of its folder is changed; with
-    Postgres servers may go on meanwhile. Exit codes: 0, it is whole; 1, it is, and bytes lie in
-    the folder that nothing refers to, which is harmless; 2, something is damaged; 3, it can't be
-    told, since a server is running on the folder, it is no data folder, or another modelkeep's. A
-    wrong command line is 2 as well, with no report.
+    Postgres servers may go on meanwhile, and with --server any server checks itself. Exit codes:
+    0, it is whole; 1, it is, and bytes lie in the folder that nothing refers to, which is harmless;
+    2, something is damaged; 3, it can't be told, since a server is running on the folder, it is no
+    data folder, or another modelkeep's, or with --server since it can't be reached or was told to
+    end the check. A wrong command line is 2 as well, with no report.
     """
+    if server:
+        if backup is not None:
+            raise UsageError("--server and --backup don't go together; leave one out")
+        _have_checked(session, read_data, subset, as_json)
     if not data:
         raise UsageError("--data is empty; name a data folder")
     need_server(_COMMAND, CANT_TELL)
@@ -147,6 +159,28 @@ def report(
     raise typer.Exit(found.code)
 
 
+def _have_checked(session: Session, read_data: bool, subset: str, as_json: bool) -> NoReturn:
+    """Ask a server to check itself, tell what it found, and end so."""
+    try:
+        with session.registry() as registry:
+            asked = registry.verify_registry(read_data=read_data, subset=subset)
+            operation = registry.wait(asked)
+    except Error as problem:
+        code = problems.report(problem)
+        raise typer.Exit(code if code == problems.USAGE else CANT_TELL) from None
+    if operation.error:
+        output.say(f"{_COMMAND}: {operation.name} ended before its time: {operation.error}")
+        raise typer.Exit(CANT_TELL)
+    counts = dict(operation.progress)
+    found = _Report(damage_count=counts.pop("finding_count"), damage=list(operation.findings))
+    if as_json:
+        told = {"operation": operation.name, "read_data": read_data, "subset": subset}
+        output.document(told | {"checked": counts} | found.to_dict())
+    else:
+        _tell(found, counts, read_data, subset)
+    raise typer.Exit(found.code)
+
+
 @dataclass(slots=True)
 class _Report:
     """What was found: all of it counted, and the first of it kept."""
@@ -154,9 +188,9 @@ class _Report:
     orphan_count: int = 0
     damage_count: int = 0
     orphans: "list[Orphan]" = field(default_factory=list)
-    damage: "list[Damage]" = field(default_factory=list)
+    damage: "list[Damage | Finding]" = field(default_factory=list)
 
-    def take(self, findings: "Iterable[Finding]") -> None:
+    def take(self, findings: "Iterable[Found]") -> None:
         from modelkeep_server.offline import Damage
 
         for finding in findings:
@@ -189,10 +223,10 @@ def _share(subset: str) -> "Subset":
 def _tell(report: _Report, checked: dict[str, int], read_data: bool, subset: str) -> None:
     for damage in report.damage[:_SHOWN]:
         output.line(f"damage   {damage.what} {damage.resource}: {damage.text}")
-    _tell_more(report.damage_count)
+    _tell_more(report.damage_count, len(report.damage))
     for orphan in report.orphans[:_SHOWN]:
         output.line(f"orphan   {orphan.path} ({output.size(orphan.size)})")
-    _tell_more(report.orphan_count)
+    _tell_more(report.orphan_count, len(report.orphans))
     read = output.size(checked["bytes_read"]) if read_data else "no bytes (--read-data does)"
     things = ", ".join(
         f"{count:,} {kind}" for kind, count in checked.items() if kind != "bytes_read"
@@ -213,6 +247,7 @@ def _verdict(report: _Report) -> str:
     return "whole: all is as it should be"
 
 
-def _tell_more(count: int) -> None:
+def _tell_more(count: int, kept: int) -> None:
     if count > _SHOWN:
-        output.line(f"…        and {count - _SHOWN:,} more; --json has them")
+        where = "; --json has them" if kept > _SHOWN else ""
+        output.line(f"…        and {count - _SHOWN:,} more{where}")

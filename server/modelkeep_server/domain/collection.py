@@ -20,6 +20,7 @@ from modelkeep.v1 import admin_service_pb2 as pb
 from modelkeep_server.blobs import SHARDS, BlobStore
 from modelkeep_server.domain import expiry
 from modelkeep_server.domain.operations import Operations, Step
+from modelkeep_server.domain.turns import Turn
 from modelkeep_server.records import blobs, holding
 from modelkeep_server.records import collection as rows
 from modelkeep_server.records.clock import now_us
@@ -57,7 +58,7 @@ class Collection:
             "condemned": self._remove,
         }
 
-    def step(self, operation: StoredOperation) -> Step | None:
+    def step(self, operation: StoredOperation, _turn: Turn) -> Step | None:
         """Begin the next step; nothing where there is none."""
         phase, _, after = (operation.cursor or "versions:").partition(":")
         dry_run = _request(operation).dry_run

@@ -2,11 +2,14 @@
 
 * A step looks, and perhaps changes what is not in the records, so that it can be repeated; then it
   is one transaction, which says too how far the operation is.
-* An operation is done by whoever has its lease; a server does one at a time.
-* One that is cancelled ends before its next step. What it has done stays done.
+* An operation is done by whoever has its lease; a server does one of each kind at a time, so that
+  none waits for one of another kind that takes hours.
+* One that is cancelled ends before its next step, or in the middle of one that takes long. What it
+  has done stays done.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
@@ -17,6 +20,7 @@ from google.rpc.status_pb2 import Status
 
 from modelkeep.errors import AbortedError, ResourceExhaustedError, UnavailableError
 from modelkeep_server.domain.sealing import OPERATION_PREFIX
+from modelkeep_server.domain.turns import OverError, Turn
 from modelkeep_server.records import operations as rows
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.operations import LostError, StoredOperation
@@ -27,6 +31,7 @@ from modelkeep_server.records.transaction import Transaction
 POLL_SECONDS = 2.0
 """How soon a server sees what another was asked for, or left."""
 
+STOP_SECONDS = 10.0
 _PASSING = (AbortedError, ResourceExhaustedError, UnavailableError)
 Step: TypeAlias = Callable[[Session], tuple[str, Message]]
 
@@ -38,11 +43,11 @@ class Job(Protocol):
     def kind(self) -> str:
         """The kind's name."""
 
-    def step(self, operation: StoredOperation) -> Step | None:
+    def step(self, operation: StoredOperation, turn: Turn) -> Step | None:
         """Begin the next step; nothing where there is none.
 
         What it answers is run in a transaction, perhaps again, and tells where to go on and how
-        far the operation is.
+        far the operation is. What takes long before that breaks off when its `turn` is over.
         """
 
     def metadata(self, operation: StoredOperation) -> Message:
@@ -63,8 +68,11 @@ class Operations:
         self._jobs = {job.kind: job for job in jobs}
         self._on_fault = on_fault
         self._stopping = threading.Event()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="operations", daemon=True)
+        self._wakes = {kind: threading.Event() for kind in self._jobs}
+        self._threads = [
+            threading.Thread(target=self._run, args=[job], name=job.kind, daemon=True)
+            for job in self._jobs.values()
+        ]
 
     def ask(self, tx: Transaction, kind: str, request: Message, *, changes: bool) -> Operation:
         """Ask for an operation. One that `changes` something is an act, and so on the log."""
@@ -87,47 +95,59 @@ class Operations:
 
     def start(self) -> None:
         """Begin to do what was asked for."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def wake(self) -> None:
         """Look now whether something was asked for."""
-        self._wake.set()
+        for wake in self._wakes.values():
+            wake.set()
 
     def stop(self) -> None:
-        """End after the step under way, and let others go on."""
+        """End after the steps under way, or in the middle of long ones, and let others go on."""
         self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.wake()
+        end = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            if thread.is_alive():
+                # One that lists a large store ends with the process, and its lease soon after.
+                thread.join(max(end - time.monotonic(), 0))
 
-    def _run(self) -> None:
+    def _run(self, job: Job) -> None:
+        wake = self._wakes[job.kind]
         while not self._stopping.is_set():
             try:
-                found = self._take()
+                found = self._take(job)
                 if found is not None:
-                    self._do(found)
+                    self._do(job, found)
                     continue
             except Exception as fault:
                 self._on_fault("an operation can't be taken up or ended", fault)
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
+            wake.wait(POLL_SECONDS)
+            wake.clear()
 
-    def _take(self) -> StoredOperation | None:
-        waiting = rows.waiting(self._records.read(), now_us())
+    def _take(self, job: Job) -> StoredOperation | None:
+        waiting = rows.waiting(self._records.read(), job.kind, now_us())
         if waiting is None:
             return None
         return self._records.bookkeep(lambda tx: rows.take(tx, waiting, now_us()))
 
-    def _do(self, operation: StoredOperation) -> None:
+    def _do(self, job: Job, operation: StoredOperation) -> None:
         current = operation
         try:
             while not (self._stopping.is_set() or current.cancelled):
-                step = self._jobs[current.kind].step(current)
+                with Turn(self._records, current, self._stopping) as turn:
+                    step = job.step(current, turn)
                 if step is None:
                     return self._end(current, None)
                 current = self._records.bookkeep(_advancing(current, step))
         except LostError:
             return None
+        except OverError:
+            found = rows.find(self._records.read(), current.name)
+            if found is None or found.fence != current.fence:
+                return None  # another server does it by now
+            current = found
         except _PASSING:
             # Not at once: it would pass no sooner.
             self._stopping.wait(POLL_SECONDS)

@@ -55,6 +55,11 @@ def _read(rule: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         yield unreadable(error)
 
 
+def is_settled(finding: Finding) -> bool:
+    """Tell whether something is wrong, and not just arriving, where servers go on meanwhile."""
+    return isinstance(finding, Damage) and finding.what != "staged"
+
+
 def unreadable(error: UnreadableError) -> Damage:
     """Say why the database can't be read any further."""
     return Damage("database", "modelkeep.db", str(error))

@@ -9,7 +9,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from modelkeep.errors import DataLossError
@@ -20,6 +20,7 @@ from modelkeep_server.records import survey_versions as survey
 from modelkeep_server.records.assets import StoredAsset
 from modelkeep_server.records.encode import deletion, read_stored
 from modelkeep_server.records.sql import Session
+from modelkeep_server.records.survey import BEFORE_ALL
 from modelkeep_server.records.survey_versions import AssetRow, NamespaceRow, VersionRow
 from modelkeep_server.records.transaction import etag
 from modelkeep_server.values.findings import Damage
@@ -49,21 +50,43 @@ class _Sums:
 
 def check(session: Session, checked: Counter[str], subset: Subset) -> Iterator[Damage]:
     """Check all namespaces, and a subset of the assets with all of their versions and aliases."""
+    yield from namespaces(session)
+    for _, found in each(session, checked, subset):
+        yield from found
+    yield from moves(session)
+
+
+def namespaces(session: Session) -> Iterator[Damage]:
+    """Check all namespaces."""
     for row in survey.namespaces(session):
         for text in _namespace(row):
             yield Damage("namespace", f"namespaces/{row.name}", text)
-    for asset in survey.assets(session):
-        if not subset.has(asset.asset.resource):
+
+
+def each(
+    session: Session, checked: Counter[str], subset: Subset, after: int = BEFORE_ALL
+) -> Generator[tuple[int, Iterator[Damage]], None, None]:
+    """Check the assets behind a row, one by one: yields each one's row, and what is found."""
+    for row in survey.assets(session, after):
+        if not subset.has(row.asset.resource):
             continue
         checked["assets"] += 1
-        for text in _asset(asset):
-            yield Damage("asset", asset.asset.resource, text)
-        if survey.last_asset_move(session, asset.asset.id) != (asset.asset.deleted_us is not None):
-            yield _damage(asset.asset, "its history does not end where it is now")
-        yield from _versions(session, asset.asset, checked)
-        yield from verify_aliases.check(session, asset.asset)
+        yield row.asset.id, _whole(session, row, checked)
+
+
+def moves(session: Session) -> Iterator[Damage]:
+    """Check that the log has the event of each move."""
     for resource, position in survey.untold_moves(session):
         yield Damage("history", resource, f"a move has no event of its time: events/{position}")
+
+
+def _whole(session: Session, asset: AssetRow, checked: Counter[str]) -> Iterator[Damage]:
+    for text in _asset(asset):
+        yield Damage("asset", asset.asset.resource, text)
+    if survey.last_asset_move(session, asset.asset.id) != (asset.asset.deleted_us is not None):
+        yield _damage(asset.asset, "its history does not end where it is now")
+    yield from _versions(session, asset.asset, checked)
+    yield from verify_aliases.check(session, asset.asset)
 
 
 def _namespace(row: NamespaceRow) -> Iterator[str]:

@@ -27,11 +27,16 @@ def check(
     session: Session, files: BlobFiles, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Finding]:
     """Check the bytes that are stored: a subset of the blobs, and all parts."""
+    yield from around(session, files)
+    yield from _blobs(session, files, read_data, checked, subset)
+    yield from _parts(session, files)
+
+
+def around(session: Session, files: BlobFiles) -> Iterator[Damage]:
+    """Check that there is nothing but blobs, and all places for them."""
     for path in files.strangers():
         yield stranger(path)
     yield from _places(session, files)
-    yield from _blobs(session, files, read_data, checked, subset)
-    yield from _parts(session, files)
 
 
 def stranger(path: str) -> Damage:
@@ -59,15 +64,40 @@ def _blobs(
         rest.discard(shard)
         for blob in rows:
             checked["blobs"] += 1
-            yield from _blob(files, blob, there.pop(blob.key, None), read_data, checked)
+            yield from check_blob(files, blob, there.pop(blob.key, None), read_data, checked)
         yield from _unknown(session, files, there)
     for shard in sorted(rest):
         yield from _unknown(session, files, files.published(shard))
 
 
-def _blob(
+class Listing:
+    """The files of a subset of the shards: each shard's as it was when it was asked for first."""
+
+    def __init__(self, files: BlobFiles, subset: Subset) -> None:
+        """List nothing yet."""
+        self._files = files
+        self._rest = set(subset.take(SHARDS))
+        self._others = set(SHARDS) - self._rest
+        self._shard = ""
+        self._there: dict[str, int] = {}
+
+    def has(self, blob: StoredBlob) -> bool:
+        """Tell whether a blob is in the subset."""
+        return blob.key[:2] not in self._others
+
+    def size(self, blob: StoredBlob) -> int | None:
+        """Tell the size of a blob's file, if there is one. Blobs are best asked for by key."""
+        shard = blob.key[:2]
+        if shard != self._shard:
+            self._shard = shard
+            self._there = self._files.published(shard) if shard in self._rest else {}
+        return self._there.get(blob.key)
+
+
+def check_blob(
     files: BlobFiles, blob: StoredBlob, size: int | None, read_data: bool, checked: Counter[str]
 ) -> Iterator[Damage]:
+    """Check a blob's file, which has this size."""
     path = files.shown(blob.key)
     if size is None:
         yield Damage("blob", blob.digest, f"its file {path} is missing")

@@ -9,7 +9,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from modelkeep.errors import DataLossError
 from modelkeep.v1 import event_pb2, version_pb2
@@ -24,6 +24,7 @@ from modelkeep_server.records.encode import (
 from modelkeep_server.records.ledger import Entry, Ledger
 from modelkeep_server.records.log import lineage
 from modelkeep_server.records.sql import Session
+from modelkeep_server.records.survey import BEFORE_ALL
 from modelkeep_server.records.survey_log import StoredBody, StoredEvent
 from modelkeep_server.values.findings import Damage
 
@@ -33,21 +34,45 @@ _MOST_STEPS = {version_pb2.Version.DESCRIPTOR.full_name: 2}
 
 def check(session: Session, ledger: Ledger, checked: Counter[str]) -> Iterator[Damage]:
     """Check the log from its first entry on, and gather in `ledger` what it says last."""
-    before = (0, 0)
-    listings = 0
-    for event in survey_log.events(session):
-        checked["events"] += 1
-        yield from _place(event, before)
-        before = (event.position, event.log_us)
+    reading = Reading(ledger, checked)
+    for found in reading.rest(session):
+        yield from found
+    yield from reading.around(session)
+
+
+class Reading:
+    """The log, as far as it was read; several states of the database may be read one by one."""
+
+    def __init__(self, ledger: Ledger, checked: Counter[str]) -> None:
+        """Begin with the first entry."""
+        self._ledger = ledger
+        self._checked = checked
+        self._after = BEFORE_ALL
+        self._before = (0, 0)
+        self._listings = 0
+
+    def rest(self, session: Session) -> Generator[Iterator[Damage], None, None]:
+        """Check what was not read yet, an entry at a time; what is found must be asked for."""
+        for event in survey_log.events(session, self._after):
+            self._after = event.position
+            yield self._next(session, event)
+
+    def around(self, session: Session) -> Iterator[Damage]:
+        """Check what stands beside the events; all of them must have been read by now."""
+        yield from _around(session, self._listings)
+
+    def _next(self, session: Session, event: StoredEvent) -> Iterator[Damage]:
+        self._checked["events"] += 1
+        yield from _place(event, self._before)
+        self._before = (event.position, event.log_us)
         record = _record(event)
         if isinstance(record, Damage):
             yield record
-            continue
+            return
         scopes = {scope for change in record.changes for scope in lineage(change.resource)}
-        listings += len(scopes)
+        self._listings += len(scopes)
         yield from _event(session, event, record, scopes)
-        yield from _changes(session, event, record, ledger)
-    yield from _around(session, listings)
+        yield from _changes(session, event, record, self._ledger)
 
 
 def _place(event: StoredEvent, before: tuple[int, int]) -> Iterator[Damage]:

@@ -7,7 +7,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import zip_longest
 
 from modelkeep.errors import DataLossError, InvalidArgumentError
@@ -25,12 +25,31 @@ def check(
     session: Session, store: BlobReader, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Damage]:
     """Check a subset of the manifests, sealed or not."""
-    for manifest in survey.manifests(session):
+    for _, found in each(session, store, read_data, checked, subset):
+        yield from found
+
+
+def each(
+    session: Session,
+    store: BlobReader,
+    read_data: bool,
+    checked: Counter[str],
+    subset: Subset,
+    after: int = survey.BEFORE_ALL,
+) -> Generator[tuple[int, Iterator[Damage]], None, None]:
+    """Check those behind a row, one by one: yields each one's row, and what is found when asked."""
+    for manifest in survey.manifests(session, after):
         if not subset.has(manifest.digest):
             continue
         checked["manifests"] += 1
-        for text in _faults(session, store, manifest, read_data):
-            yield Damage("manifest", manifest.digest, f"under {manifest.scope}: {text}")
+        yield manifest.id, _manifest(session, store, manifest, read_data)
+
+
+def _manifest(
+    session: Session, store: BlobReader, manifest: StoredManifest, read_data: bool
+) -> Iterator[Damage]:
+    for text in _faults(session, store, manifest, read_data):
+        yield Damage("manifest", manifest.digest, f"under {manifest.scope}: {text}")
 
 
 def _faults(

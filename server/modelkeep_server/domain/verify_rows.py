@@ -17,8 +17,18 @@ from modelkeep_server.values.findings import Damage
 
 def check(session: Session, ledger: Ledger) -> Iterator[Damage]:
     """Hold every row that is on the log against its last event."""
+    for found in each(session, ledger):
+        yield from found
+
+
+def each(session: Session, ledger: Ledger) -> Iterator[Iterator[Damage]]:
+    """Do that a row at a time; what is found must be asked for."""
     for row in survey_log.logged(session):
-        yield from _row(row, ledger)
+        yield _row(row, ledger)
+    yield _left(ledger)
+
+
+def _left(ledger: Ledger) -> Iterator[Damage]:
     for resource, position in ledger.left():
         text = f"is not there, but events/{position} says what became of it"
         yield Damage(_kind(resource), resource, text)

@@ -38,3 +38,6 @@ class Inspected(Session, Protocol):
 
     def wrong_kinds(self) -> Iterator[str]:
         """Yield the columns with values of a kind that modelkeep never writes there."""
+
+    def interrupt(self) -> None:
+        """Break off the query under way, from another thread."""

@@ -14,7 +14,7 @@ import apsw
 from modelkeep_server.records import schema
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.sqlite import SqliteSession, connect
-from modelkeep_server.records.stopped import DATABASE
+from modelkeep_server.records.sqlite_survey import DATABASE
 
 _HISTORY = "SELECT name FROM schema_migration"
 

@@ -1,13 +1,15 @@
 """Which database: one of Postgres, or the one in a data folder."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import apsw
 
 from modelkeep.errors import Error
-from modelkeep_server.records import marks
+from modelkeep_server.records import marks, postgres_survey, sqlite_survey
+from modelkeep_server.records.database import Inspected
 from modelkeep_server.records.folder import DataFolder, unusable
 from modelkeep_server.records.follower import Follower
 from modelkeep_server.records.postgres import PostgresDatabase
@@ -50,6 +52,13 @@ def _alone(data: Path, on_failure: Callable[[str], None]) -> Iterator[Records]:
         except apsw.Error as error:
             raise unusable(folder.database, error) from error
         yield records
+
+
+def surveying(url: str | None, data: Path) -> Callable[[], AbstractContextManager[Inspected]]:
+    """Give what opens such records to be looked at, beside servers that use them."""
+    if url:
+        return partial(postgres_survey.surveyed, url)
+    return partial(sqlite_survey.surveyed, data / sqlite_survey.DATABASE)
 
 
 def start_error(data: Path, problem: BaseException) -> StartError | None:

@@ -61,7 +61,12 @@ _FREE = (
     & ((Operation.lease_us <= bind("now_us")) | (Operation.lease_us > bind("latest_us")))
 )
 _NEXT = Statement(
-    lambda: Operation.select(Operation.id).where(_FREE).order_by(Operation.id).limit(1)
+    lambda: (
+        Operation.select(Operation.id)
+        .where((Operation.kind == bind("kind")) & _FREE)
+        .order_by(Operation.id)
+        .limit(1)
+    )
 )
 _TAKE = Statement(
     lambda: Operation.update(fence=Operation.fence + 1, lease_us=bind("lease_us")).where(
@@ -72,6 +77,11 @@ _ADVANCE = Statement(
     lambda: Operation.update(
         cursor=bind("cursor"), progress=bind("progress"), lease_us=bind("lease_us")
     ).where((Operation.id == bind("id")) & (Operation.fence == bind("fence")))
+)
+_RENEW = Statement(
+    lambda: Operation.update(progress=bind("progress"), lease_us=bind("lease_us")).where(
+        (Operation.id == bind("id")) & (Operation.fence == bind("fence"))
+    )
 )
 _END = Statement(
     lambda: Operation.update(done=True, error=bind("error"), lease_us=0).where(
@@ -137,9 +147,9 @@ def page(session: Session, below: int, limit: int) -> Iterator[StoredOperation]:
     return (_stored(row) for row in session.each(_PAGE, below=below, limit=limit))
 
 
-def waiting(session: Session, now_us: int) -> int | None:
-    """Tell an operation that nobody does, the oldest."""
-    row = session.row(_NEXT, now_us=now_us, latest_us=now_us + LEASE_US)
+def waiting(session: Session, kind: str, now_us: int) -> int | None:
+    """Tell an operation of a kind that nobody does, the oldest."""
+    row = session.row(_NEXT, kind=kind, now_us=now_us, latest_us=now_us + LEASE_US)
     return row[0] if row else None
 
 
@@ -164,6 +174,23 @@ def advance(
         cursor=cursor,
         progress=progress,
         lease_us=now_us + LEASE_US,
+    )
+    row = session.row(_BY_ID, id=operation.id)
+    if not changed or row is None:
+        raise LostError
+    return _stored(row)
+
+
+def renew(
+    session: Session, operation: StoredOperation, progress: bytes, now_us: int
+) -> StoredOperation:
+    """Keep it, and show how far its step is, and answer it so; `LostError` where it is another's.
+
+    Whoever takes it over begins that step again.
+    """
+    lease_us = now_us + LEASE_US
+    changed = session.run(
+        _RENEW, id=operation.id, fence=operation.fence, progress=progress, lease_us=lease_us
     )
     row = session.row(_BY_ID, id=operation.id)
     if not changed or row is None:

@@ -5,7 +5,7 @@ Servers may go on beside it; what is to be one state is read in `one_state`.
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import psycopg
 from psycopg.errors import DataCorrupted, IndexCorrupted
@@ -26,6 +26,7 @@ from modelkeep_server.values.findings import CantTellError, UnreadableError
 _SILENCE_SECONDS = 3600.0
 # Postgres takes a moment to let go of one that has left.
 _LEAVING_SECONDS = 3.0
+_CANCEL_SECONDS = 5.0
 _PATIENT = "SET statement_timeout = 0"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _HISTORY = "SELECT name FROM schema_migration"
@@ -47,6 +48,11 @@ class PostgresSurvey(PostgresSession):
     def wrong_kinds(self) -> Iterator[str]:
         """Yield nothing: a column of Postgres has values of its kind only."""
         return iter(())
+
+    def interrupt(self) -> None:
+        """Break off the query under way, from another thread."""
+        with suppress(psycopg.Error):
+            self.connection.cancel_safe(timeout=_CANCEL_SECONDS)
 
 
 @contextmanager

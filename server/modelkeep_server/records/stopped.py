@@ -12,62 +12,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
-from peewee import Query
 
 from modelkeep_server.records import folder, schema
 from modelkeep_server.records.damage import log_is_cut, read_index
-from modelkeep_server.records.kinds import wrong_kinds
-from modelkeep_server.records.sql import Row, Statement
-from modelkeep_server.records.sqlite import SqliteSession
+from modelkeep_server.records.sqlite_survey import DATABASE, SqliteSurvey, told
 from modelkeep_server.values.findings import CantTellError, InUseError, UnreadableError
 
-DATABASE = "modelkeep.db"
-# Nothing is known of the database then: it could not be looked at.
-_CLOSED = (
-    apsw.BusyError,
-    apsw.CantOpenError,
-    apsw.LockedError,
-    apsw.PermissionsError,
-    apsw.ReadOnlyError,
-)
 _HISTORY = "SELECT name FROM schema_migration"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 
-class StoppedDatabase(SqliteSession):
-    """A session that only reads, and says in our own words that it can't."""
-
-    def rows(self, query: Statement | Query, **values: object) -> list[Row]:
-        """Run a query, and answer all its rows."""
-        with _told():
-            return super().rows(query, **values)
-
-    def each(self, query: Statement | Query, **values: object) -> Iterator[Row]:
-        """Run a query, and yield its rows as they are read."""
-        with _told():
-            yield from super().each(query, **values)
-
-    def row(self, query: Statement | Query, **values: object) -> Row | None:
-        """Run a query, and answer its first row."""
-        with _told():
-            return super().row(query, **values)
-
-    def problems(self) -> Iterator[str]:
-        """Yield what SQLite itself finds wrong: pages, indexes, rows that refer to none."""
-        with _told():
-            for (text,) in self.connection.execute("PRAGMA integrity_check"):
-                if text != "ok":
-                    yield str(text)
-            for table, row, parent, _ in self.connection.execute("PRAGMA foreign_key_check"):
-                yield f"row {row} of {table} refers to a row of {parent} that is not there"
-
-    def wrong_kinds(self) -> Iterator[str]:
-        """Yield the columns with values of a kind that modelkeep never writes there."""
-        return wrong_kinds(self.connection)
-
-
 @contextmanager
-def stopped(path: Path) -> Iterator[StoppedDatabase]:
+def stopped(path: Path) -> Iterator[SqliteSurvey]:
     """Open a folder's database until the end of the block, or raise `CantTellError`.
 
     Raises `UnreadableError` where its own first pages can't be read, or a part of it is gone.
@@ -79,7 +35,7 @@ def stopped(path: Path) -> Iterator[StoppedDatabase]:
             if same_boot:
                 _check_log(path, connection, index)
             _check_schema(path, connection)
-            yield StoppedDatabase(connection)
+            yield SqliteSurvey(connection)
 
 
 def _check_ours(path: Path) -> None:
@@ -136,7 +92,7 @@ def _open(database: Path) -> apsw.Connection:
             f"a first start or an upgrade was cut short ({database.name}-journal lies there); "
             "start and stop this modelkeep's server on the folder, which takes that back"
         )
-    with _told():
+    with told():
         if _has(database, "-wal"):
             return _open_with_log(database)
         # A plain connection would make files beside it, and leave them.
@@ -161,7 +117,7 @@ def _open_with_log(database: Path) -> apsw.Connection:
 
 
 def _check_log(path: Path, connection: apsw.Connection, index: bytes) -> None:
-    with _told():
+    with told():
         is_cut = log_is_cut(connection, path / DATABASE, index)
     if is_cut:
         raise UnreadableError(
@@ -171,7 +127,7 @@ def _check_log(path: Path, connection: apsw.Connection, index: bytes) -> None:
 
 
 def _check_schema(path: Path, connection: apsw.Connection) -> None:
-    with _told():
+    with told():
         tables = {name for (name,) in connection.execute(_TABLES)}
         ours = "schema_migration" in tables
         applied = {name for (name,) in connection.execute(_HISTORY)} if ours else set()
@@ -180,16 +136,3 @@ def _check_schema(path: Path, connection: apsw.Connection) -> None:
     if tables and not ours:
         raise CantTellError(f"{path / DATABASE} is a database of something else than modelkeep")
     schema.check_current(applied, str(path))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except _CLOSED as error:
-        raise CantTellError(
-            f"{DATABASE} can't be opened: {error}; end what else uses it, or verify a copy of the "
-            "folder that you may write"
-        ) from error
-    except (apsw.Error, UnicodeDecodeError) as error:
-        raise UnreadableError(f"can't be read: {error}") from error

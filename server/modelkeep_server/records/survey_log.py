@@ -23,15 +23,19 @@ from modelkeep_server.records.tables import (
 )
 
 _EVENTS = Statement(
-    lambda: Event.select(
-        Event.position,
-        Event.event_id,
-        Event.log_us,
-        Event.leaf,
-        Event.leaf_hash,
-        Event.reason,
-        Event.reason_salt,
-    ).order_by(Event.position)
+    lambda: (
+        Event.select(
+            Event.position,
+            Event.event_id,
+            Event.log_us,
+            Event.leaf,
+            Event.leaf_hash,
+            Event.reason,
+            Event.reason_salt,
+        )
+        .where(Event.position > bind("after"))
+        .order_by(Event.position)
+    )
 )
 _BODIES = Statement(
     lambda: (
@@ -126,9 +130,9 @@ class LoggedRow:
     body: bytes | None
 
 
-def events(session: Session) -> Iterator[StoredEvent]:
-    """Yield the log, by position."""
-    return (StoredEvent(*row) for row in session.each(_EVENTS))
+def events(session: Session, after: int) -> Iterator[StoredEvent]:
+    """Yield the log behind a position, by position."""
+    return (StoredEvent(*row) for row in session.each(_EVENTS, after=after))
 
 
 def bodies(session: Session, position: int) -> list[StoredBody]:

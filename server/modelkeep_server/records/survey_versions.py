@@ -11,6 +11,7 @@ from modelkeep_server.records import versions as version_rows
 from modelkeep_server.records.assets import StoredAsset
 from modelkeep_server.records.encode import digest_text
 from modelkeep_server.records.sql import Session, Statement, bind
+from modelkeep_server.records.survey import BEFORE_ALL
 from modelkeep_server.records.tables import (
     Alias,
     AliasMove,
@@ -41,6 +42,7 @@ _ASSETS = Statement(
             *asset_rows.COLUMNS,
         )
         .join(Namespace, JOIN.LEFT_OUTER)
+        .where(Asset.id > bind("after"))
         .order_by(Asset.id)
     )
 )
@@ -232,9 +234,9 @@ def namespaces(session: Session) -> Iterator[NamespaceRow]:
     return (NamespaceRow(*row) for row in session.each(_NAMESPACES))
 
 
-def assets(session: Session) -> Iterator[AssetRow]:
-    """Yield all assets."""
-    for namespace, folded, *asset in session.each(_ASSETS):
+def assets(session: Session, after: int = BEFORE_ALL) -> Iterator[AssetRow]:
+    """Yield all assets; those behind a row."""
+    for namespace, folded, *asset in session.each(_ASSETS, after=after):
         yield AssetRow(namespace, folded, StoredAsset(*asset))
 
 

@@ -7,7 +7,7 @@ from google.protobuf.descriptor import Descriptor
 from modelkeep.names import MAX_PATH_BYTES
 from modelkeep.v1 import admin_service_pb2 as pb
 from modelkeep.v1 import artifact_service_pb2, options_pb2, version_pb2, version_service_pb2
-from modelkeep_server.domain import collection
+from modelkeep_server.domain import collection, verification
 from modelkeep_server.domain.operations import Operations
 from modelkeep_server.records.records import Records
 from modelkeep_server.services.paging import MAX_BYTES, MAX_SIZE
@@ -45,6 +45,10 @@ class AdminService:
     def CollectGarbage(self, request: pb.CollectGarbageRequest, call: Call) -> Answer:
         """Ask for a collection of what nothing refers to."""
         return collection.ask(self._records, self._operations, call, request)
+
+    def VerifyRegistry(self, request: pb.VerifyRegistryRequest, call: Call) -> Answer:
+        """Ask for a check of all that is stored."""
+        return verification.ask(self._records, self._operations, call, request)
 
 
 def _limits(capacity: Capacity) -> pb.Limits:
