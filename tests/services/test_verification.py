@@ -10,9 +10,10 @@ from typing import Any
 
 import grpc
 import pytest
+from google.longrunning.operations_pb2 import Operation
 from google.rpc.code_pb2 import Code
 from tests.checking import begin_check, checked, found, outcome
-from tests.collecting import age, collect, finished, purge
+from tests.collecting import age, begin, files, purge
 from tests.raw import ask
 from tests.running import RunningServer, of_database, run_server
 from tests.services.wire import MIB, Registry, digest, refused
@@ -25,10 +26,13 @@ from tests.verify.life import (
     leave_a_part,
     make_versions,
 )
+from tests.waiting import until
 
 from modelkeep.v1.operation_service_pb2 import CancelOperationRequest, GetOperationRequest
 from modelkeep_server import offline
 from modelkeep_server.domain import verification, verify_blobs
+from modelkeep_server.records.postgres_survey import PostgresSurvey
+from modelkeep_server.records.sqlite_survey import SqliteSurvey
 from modelkeep_server.values.place import Place
 
 
@@ -219,7 +223,31 @@ def test_what_takes_long_is_cancelled_in_the_middle(r: Registry, endless: Held) 
 
     r.operations.CancelOperation(CancelOperationRequest(name=asked.name))
 
-    assert finished(r, asked).error.code == Code.CANCELLED
+    until(lambda: _now(r, asked).done, seconds=15)
+    assert _now(r, asked).error.code == Code.CANCELLED
+
+
+_LONG = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
+
+
+def test_a_query_that_takes_long_is_broken_off(
+    r: Registry, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = threading.Event()
+
+    def problems(session: SqliteSurvey | PostgresSurvey) -> Iterator[str]:
+        reached.set()
+        session.connection.execute("SELECT pg_sleep(600)" if server.database else _LONG)
+        yield "it came to its end"
+
+    monkeypatch.setattr(PostgresSurvey if server.database else SqliteSurvey, "problems", problems)
+    asked = begin_check(r)
+    assert reached.wait(30)
+
+    r.operations.CancelOperation(CancelOperationRequest(name=asked.name))
+
+    until(lambda: _now(r, asked).done, seconds=15)
+    assert _now(r, asked).error.code == Code.CANCELLED
 
 
 def test_collections_and_writes_do_not_wait_for_it(
@@ -231,9 +259,13 @@ def test_collections_and_writes_do_not_wait_for_it(
 
     purge(r, 1)
     age(server)
-    garbage = collect(r)
+    collection = begin(r)
 
-    assert garbage.deleted_blobs == 2
-    request = GetOperationRequest(name=asked.name)
-    assert not r.operations.GetOperation(request).done
+    until(lambda: _now(r, collection).done, seconds=15)
+    assert len(files(server.data)) == 0
+    assert not _now(r, asked).done
     r.operations.CancelOperation(CancelOperationRequest(name=asked.name))
+
+
+def _now(r: Registry, operation: Operation) -> Operation:
+    return r.operations.GetOperation(GetOperationRequest(name=operation.name))

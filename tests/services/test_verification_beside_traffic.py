@@ -13,7 +13,7 @@ from tests.services.wire import Registry
 
 from modelkeep_server.blobs import LocalFiles
 from modelkeep_server.domain import verification, verify_manifests
-from modelkeep_server.records import survey
+from modelkeep_server.records import survey, survey_log, survey_versions
 
 
 @pytest.fixture
@@ -114,6 +114,36 @@ def test_manifests_that_are_collected_while_they_are_read(
 
     assert calls
     assert found(answer) == []
+
+
+def test_versions_that_come_while_their_asset_is_looked_at(
+    r: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r.create()
+    calls = _then(monkeypatch, survey_versions, "versions", lambda: _add(r))
+
+    answer = checked(r)
+
+    assert calls
+    assert found(answer) == []
+    assert answer.checked.versions < len(r.numbers())
+
+
+def test_changes_that_come_when_rows_are_held_against_the_log(
+    r: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r.create()
+    calls = _then(monkeypatch, survey_log, "logged", lambda: _add(r))
+
+    answer = checked(r)
+
+    assert calls
+    assert found(answer) == []
+    assert answer.checked.events < len(r.acts())
+
+
+def _add(r: Registry) -> None:
+    r.create()
 
 
 def test_events_that_come_while_the_log_is_read(

@@ -52,9 +52,11 @@ class Turn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Write nothing about the operation from now on."""
+        """Write nothing about the operation from now on; what an interrupt raised is its end."""
         self._ended.set()
         self._thread.join()
+        if error is not None and self._is_over():
+            raise OverError from error
 
     def go_on(self) -> None:
         """Raise `OverError` where the turn is over. A step that takes long asks often."""
