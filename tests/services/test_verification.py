@@ -237,7 +237,10 @@ def test_a_query_that_takes_long_is_broken_off(
 
     def problems(session: SqliteSurvey | PostgresSurvey) -> Iterator[str]:
         reached.set()
-        session.connection.execute("SELECT pg_sleep(600)" if server.database else _LONG)
+        if isinstance(session, PostgresSurvey):
+            session.execute("SELECT pg_sleep(600)")
+        else:
+            session.connection.execute(_LONG)
         yield "it came to its end"
 
     monkeypatch.setattr(PostgresSurvey if server.database else SqliteSurvey, "problems", problems)

@@ -100,10 +100,11 @@ class LocalStore:
     def upload_link(self, _sha256: bytes, _seconds: int) -> None:
         """Give no URL, either."""
 
-    def remove(self, key: str) -> None:
-        """Drop published bytes, whose row is gone; none need be there."""
+    def remove(self, *keys: str) -> None:
+        """Drop published bytes, whose rows are gone; none need be there."""
         with self._disk.writing():
-            self._path(key).unlink(missing_ok=True)
+            for key in keys:
+                self._path(key).unlink(missing_ok=True)
 
     def _check_folders(self) -> None:
         for gone in self._files.missing_places():

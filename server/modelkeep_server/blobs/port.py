@@ -167,5 +167,5 @@ class BlobStore(BlobReader, Protocol):
         Nothing, where the store has no such URLs, or was not seen to refuse other bytes.
         """
 
-    def remove(self, key: str) -> None:
-        """Drop published bytes, whose row is gone; none need be there."""
+    def remove(self, *keys: str) -> None:
+        """Drop published bytes, whose rows are gone; none need be there."""

@@ -131,9 +131,7 @@ class Collection:
         due = rows.due(session, after, TAKEN, now_us())
         if not due or holding.is_held(session, now_us()):
             return None  # what is held stays condemned, for the next collection
-        for one in due:
-            if not one.kept:
-                self._store.remove(one.key)
+        self._store.remove(*(one.key for one in due if not one.kept))
         return partial(_forget, due, garbage)
 
 

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 
-from modelkeep.errors import AbortedError, ResourceExhaustedError, UnavailableError
+from modelkeep.errors import AbortedError, Error, ResourceExhaustedError, UnavailableError
 from modelkeep_server.domain.sealing import OPERATION_PREFIX
 from modelkeep_server.domain.turns import OverError, Turn
 from modelkeep_server.records import operations as rows
@@ -30,6 +30,9 @@ from modelkeep_server.records.transaction import Transaction
 
 POLL_SECONDS = 2.0
 """How soon a server sees what another was asked for, or left."""
+
+PATIENCE_SECONDS = 300.0
+"""So long an operation waits for a database or a store to do what it was asked."""
 
 STOP_SECONDS = 10.0
 _PASSING = (AbortedError, ResourceExhaustedError, UnavailableError)
@@ -61,13 +64,17 @@ class Operations:
     """The operations of a registry: asking for them, looking at them, doing them."""
 
     def __init__(
-        self, records: Records, jobs: Iterable[Job], on_fault: Callable[[str, Exception], None]
+        self,
+        records: Records,
+        jobs: Iterable[Job],
+        on_fault: Callable[[str, Exception | None], None],
     ) -> None:
-        """Do these jobs; `on_fault` is told what should not happen."""
+        """Do these jobs; `on_fault` is told what should not happen, and what holds them up."""
         self._records = records
         self._jobs = {job.kind: job for job in jobs}
         self._on_fault = on_fault
         self._stopping = threading.Event()
+        self._waiting: dict[str, float] = {}  # operations, and since when for what passes
         self._wakes = {kind: threading.Event() for kind in self._jobs}
         self._threads = [
             threading.Thread(target=self._run, args=[job], name=job.kind, daemon=True)
@@ -141,6 +148,7 @@ class Operations:
                 if step is None:
                     return self._end(current, None)
                 current = self._records.bookkeep(_advancing(current, step))
+                self._waiting.pop(current.name, None)
         except LostError:
             return None
         except OverError:
@@ -148,7 +156,13 @@ class Operations:
             if found is None or found.fence != current.fence:
                 return None  # another server does it by now
             current = found
-        except _PASSING:
+        except _PASSING as problem:
+            now = time.monotonic()
+            since = self._waiting.setdefault(current.name, now)
+            if since == now:
+                self._on_fault(f"{OPERATION_PREFIX}{current.name} waits: {problem}", None)
+            if now - since > PATIENCE_SECONDS:
+                return self._end(current, _status(problem))
             # Not at once: it would pass no sooner.
             self._stopping.wait(POLL_SECONDS)
         except Exception as fault:
@@ -159,8 +173,13 @@ class Operations:
         return self._records.bookkeep(lambda tx: rows.give_back(tx, current))
 
     def _end(self, operation: StoredOperation, error: Status | None) -> None:
+        self._waiting.pop(operation.name, None)
         body = error.SerializeToString() if error is not None else None
         self._records.bookkeep(lambda tx: rows.end(tx, operation, body))
+
+
+def _status(problem: Error) -> Status:
+    return Status(code=Code.Value(problem.code), message=f"{problem.reason}: {problem}")
 
 
 def _advancing(operation: StoredOperation, step: Step) -> Callable[[Session], StoredOperation]:

@@ -114,8 +114,8 @@ def _begin(session: Session, parent: str, digest: str, count: int) -> Seal:
         raise _missing([digest], "the manifest itself is not here any more")
     if found is None:
         return sealing.begin(session, parent, digest, count, now + sealing.LEASE_US)
-    # One that would last longer than any was given by a clock that has been set back since.
-    if now < found.lease_us <= now + sealing.LEASE_US and not found.sealed:
+    # One that would last much longer than any was given by a clock that has been set back since.
+    if now < found.lease_us <= now + 2 * sealing.LEASE_US and not found.sealed:
         raise AbortedError(
             "SEAL_IN_PROGRESS",
             f"another call is sealing {digest}; ask again when it is done",

@@ -348,8 +348,8 @@ def _publish(session: Session, part: Part, parent: str, blob: StoredBlob) -> boo
 
 def check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
     """Refuse to take over a part that somebody is sending, or that this header does not fit."""
-    # One that would last longer than any was given by a clock that has been set back since.
-    if now < part.lease_us <= now + staging.LEASE_US:
+    # One that would last much longer than any was given by a clock that has been set back since.
+    if now < part.lease_us <= now + 2 * staging.LEASE_US:
         raise _in_progress(header, part, (part.lease_us - now) / 1e6)
     if header.offset and part.size != header.size:
         raise InvalidArgumentError(

@@ -282,4 +282,4 @@ def forget(session: Session, key: str) -> bool:
 
 
 def _times(now_us: int) -> dict[str, int]:
-    return {"now_us": now_us, "latest_us": now_us + LEASE_US}
+    return {"now_us": now_us, "latest_us": now_us + 2 * LEASE_US}

@@ -55,7 +55,7 @@ _PAGE = Statement(
         .limit(bind("limit"))
     )
 )
-# A lease that would last longer than any was given by a clock that has been set back since.
+# A lease that would last much longer than any was given by a clock that has been set back since.
 _FREE = (
     (Operation.done == False)  # noqa: E712  # peewee's way to say it in SQL
     & ((Operation.lease_us <= bind("now_us")) | (Operation.lease_us > bind("latest_us")))
@@ -149,15 +149,16 @@ def page(session: Session, below: int, limit: int) -> Iterator[StoredOperation]:
 
 def waiting(session: Session, kind: str, now_us: int) -> int | None:
     """Tell an operation of a kind that nobody does, the oldest."""
-    row = session.row(_NEXT, kind=kind, now_us=now_us, latest_us=now_us + LEASE_US)
+    row = session.row(_NEXT, kind=kind, now_us=now_us, latest_us=now_us + 2 * LEASE_US)
     return row[0] if row else None
 
 
 def take(session: Session, operation_id: int, now_us: int) -> StoredOperation | None:
     """Begin or go on with an operation, unless another was faster."""
     lease_us = now_us + LEASE_US
+    latest_us = now_us + 2 * LEASE_US
     taken = session.run(
-        _TAKE, id=operation_id, now_us=now_us, latest_us=lease_us, lease_us=lease_us
+        _TAKE, id=operation_id, now_us=now_us, latest_us=latest_us, lease_us=lease_us
     )
     row = session.row(_BY_ID, id=operation_id) if taken else None
     return _stored(row) if row else None

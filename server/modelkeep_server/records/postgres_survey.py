@@ -52,7 +52,7 @@ class PostgresSurvey(PostgresSession):
     def interrupt(self) -> None:
         """Break off the query under way, from another thread."""
         with suppress(psycopg.Error):
-            self.connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
 
 
 @contextmanager
