@@ -1,11 +1,13 @@
 """Postgres: several servers on one database, and connections that are lost at any moment."""
 
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,10 +17,10 @@ from tests.parts.postgres import Postgres, cut, new_database, postgres, through
 from tests.waiting import until
 
 from modelkeep.errors import UnavailableError
-from modelkeep_server.records import postgres_connections, schema
+from modelkeep_server.records import postgres_connections, postgres_schema, schema
 from modelkeep_server.records.postgres import PostgresDatabase
 from modelkeep_server.records.sql import Session, Statement, bind
-from modelkeep_server.records.tables import Setting
+from modelkeep_server.records.tables import Manifest, Setting
 from modelkeep_server.values.start import StartError
 
 _ADD = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")))
@@ -82,6 +84,82 @@ def test_servers_that_start_together_make_one_schema(url: str) -> None:
     with psycopg.connect(url) as connection:
         made = connection.execute("SELECT count(*) FROM schema_migration").fetchone()
     assert made == (len(list(schema.MIGRATIONS.glob("0*.py"))),)
+
+
+@pytest.fixture
+def behind_by_one(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of the version of modelkeep before its last migration."""
+    *before, _ = sorted(schema.MIGRATIONS.glob("0*.py"))
+    for migration in before:
+        shutil.copy(migration, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", tmp_path)
+        PostgresDatabase(url).close()
+    return url
+
+
+@contextmanager
+def _reading_for_long(url: str) -> Iterator[None]:
+    """Read all tables in one transaction, as a backup and a check of a registry do."""
+    with psycopg.connect(url) as reader:
+        for (table,) in reader.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall():
+            reader.execute(f'SELECT count(*) FROM "{table}"'.encode())
+        yield
+
+
+def test_a_new_schema_waits_for_who_reads_the_old_and_nobody_waits_for_it(
+    behind_by_one: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = behind_by_one
+    monkeypatch.setattr(postgres_schema, "_PAUSE_SECONDS", 1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_schema, "_migrate", lambda _: None)
+        serving = PostgresDatabase(url)  # a replica of the version before
+    slowest = 0.0
+    with closing(serving), ThreadPoolExecutor(2) as new:
+        with _reading_for_long(url):
+            starting = [new.submit(PostgresDatabase, url) for _ in range(2)]
+            until(lambda: "is being read" in caplog.text)
+            for n in range(20):
+                begun = time.monotonic()
+                serving.write(_add(f"key {n}"))
+                assert serving.read().rows(Manifest.select(Manifest.id)) == []
+                slowest = max(slowest, time.monotonic() - begun)
+                time.sleep(0.2)
+            assert not any(started.done() for started in starting)
+        for started in starting:
+            started.result().close()
+
+    assert slowest < 5
+    with psycopg.connect(url) as connection:
+        made = connection.execute("SELECT count(*) FROM schema_migration").fetchone()
+    assert made == (len(list(schema.MIGRATIONS.glob("0*.py"))),)
+
+
+def test_a_server_does_not_wait_for_readers_for_ever(
+    behind_by_one: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_schema, "_READERS_SECONDS", 0.0)
+
+    with (
+        _reading_for_long(behind_by_one),
+        pytest.raises(StartError, match="is being read, as by modelkeep admin backup or verify"),
+    ):
+        PostgresDatabase(behind_by_one)
+
+
+def test_a_server_does_not_wait_for_another_servers_migration_for_ever(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_schema, "_OTHERS_SECONDS", 1)
+
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(f"SELECT pg_advisory_lock({postgres_schema._TURN})".encode())
+
+        with pytest.raises(StartError, match="another server has not yet brought the database"):
+            PostgresDatabase(url)
 
 
 def test_a_database_of_a_newer_modelkeep_is_refused(url: str) -> None:

@@ -1,10 +1,14 @@
 """A Postgres database at a start: is it fit, and is its schema this modelkeep's?"""
 
+import logging
+import time
 from contextlib import closing
 
 import psycopg
-from peewee import DatabaseError
+from peewee import DatabaseError, OperationalError
+from playhouse.migrations import Runner
 from playhouse.postgres_ext import Psycopg3Database
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from modelkeep_server.records import schema
 from modelkeep_server.records.postgres_commits import LOCK, make_place
@@ -13,11 +17,22 @@ from modelkeep_server.values.start import StartError
 
 OLDEST = 140000
 
+# Held by the one server that brings the schema up to date.
+_TURN = "hashtext('modelkeep schema')"
+_OTHERS_SECONDS = 600
+# Writes, and reads of a table that is to be changed, wait behind us for so long at a time.
+_TRY_SECONDS = 2
+_PAUSE_SECONDS = 5.0
+_READERS_SECONDS = 240.0
+
+_log = logging.getLogger(__name__)
+
 
 def prepare(url: str) -> None:
     """Refuse a database that would lose data, and bring its schema up to date.
 
-    Of servers that start together one does that, and the others wait for it.
+    Of servers that start together one does that, and the others wait for it. Those that serve
+    already go on, whatever else reads the database.
     """
     try:
         _check(url)
@@ -52,12 +67,52 @@ def _check(url: str) -> None:
 
 
 def _migrate(url: str) -> None:
+    where = f"the database {shown(url)}"
     options = parameters(reader=False)
-    # Waiting for another server's migration takes as long as that does.
-    options["options"] += " -c lock_timeout=0 -c statement_timeout=0"
+    options["options"] += f" -c lock_timeout={_OTHERS_SECONDS}s -c statement_timeout=0"
     database = Psycopg3Database(url, **options)
     with database.connection_context():
-        database.execute_sql(f"SELECT pg_advisory_lock({LOCK})")
         runner = schema.runner(database)
-        if schema.is_behind(runner, f"the database {shown(url)}"):
+        if not schema.is_behind(runner, where):
+            return
+        _take_turn(database, where)
+        database.execute_sql(f"SET lock_timeout = '{_TRY_SECONDS}s'")
+        end = time.monotonic() + _READERS_SECONDS
+        while schema.is_behind(runner, where) and not _has_migrated(database, runner):
+            if time.monotonic() > end:
+                raise StartError(
+                    f"{where} is being read, as by modelkeep admin backup or verify, and its "
+                    "schema can't be changed meanwhile; start again once that has ended"
+                )
+            _log.warning("%s is being read; its schema is changed once it is not", where)
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _take_turn(database: Psycopg3Database, where: str) -> None:
+    try:
+        database.execute_sql(f"SELECT pg_advisory_lock({_TURN})")
+    except OperationalError as error:
+        if not _is_held_up(error):
+            raise
+        raise StartError(
+            f"another server has not yet brought {where} up to date; start again once it has"
+        ) from error
+
+
+def _has_migrated(database: Psycopg3Database, runner: Runner) -> bool:
+    """Migrate, unless others use what is to be changed: who comes after us waits for them too."""
+    try:
+        database.execute_sql(f"SELECT pg_advisory_lock({LOCK})")
+        try:
             runner.up()
+        finally:
+            database.execute_sql(f"SELECT pg_advisory_unlock({LOCK})")
+    except OperationalError as error:
+        if _is_held_up(error):
+            return False
+        raise
+    return True
+
+
+def _is_held_up(error: OperationalError) -> bool:
+    return isinstance(error.__context__, LockNotAvailable | DeadlockDetected)
