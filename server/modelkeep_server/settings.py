@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelkeep_server.values import postgres_url
 from modelkeep_server.values.s3_place import FORM, SCHEME, S3Keys, S3Place
 
 PREFIX = "MODELKEEP_"
@@ -21,6 +22,7 @@ CONFIG = "config"
 CLIENT_VARIABLES = frozenset(
     {"MODELKEEP_URL", "MODELKEEP_TOKEN", "MODELKEEP_CACHE", "MODELKEEP_DEBUG"}
 )
+_OF_MOVES = re.compile(r"MODELKEEP_(?:FROM|TO)_[A-Z_]+")
 
 # What Kubernetes sets in every container next to a service that is called modelkeep.
 _KUBERNETES = re.compile(r"MODELKEEP_(?:[A-Z0-9_]+_)?(?:SERVICE|PORT)(?:_[A-Z0-9_]+)?")
@@ -76,8 +78,8 @@ def _database(value: Any) -> str | None:
     if url == "sqlite":
         return None
     if not re.match(r"postgres(ql)?://", url):
-        raise ValueError("must be sqlite, or postgresql://USER@HOST/DATABASE")
-    return "postgresql" + url[url.index("://") :]
+        raise ValueError(f"must be sqlite, or {postgres_url.FORM}")
+    return postgres_url.parse(url)
 
 
 def _blobs(value: Any) -> S3Place | None:
@@ -229,7 +231,7 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] = os.environ) 
     for given, where in sources:
         for name, value in given.items():
             if name != CONFIG and name not in values:
-                values[name] = _parsed(name, value, where(name))
+                values[name] = parsed(name, value, where(name))
     defaults = {name: setting.parse(setting.default) for name, setting in SETTINGS.items()}
     settings = Settings(
         **(defaults | values), given=frozenset(values), s3_keys=S3Keys.of(environment)
@@ -242,7 +244,8 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] = os.environ) 
     return settings
 
 
-def _parsed(name: str, value: Any, where: str) -> Any:
+def parsed(name: str, value: Any, where: str) -> Any:
+    """Read one setting, or say that what was given at `where` is wrong."""
     try:
         return SETTINGS[name].parse(value)
     except ValueError as problem:
@@ -255,7 +258,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
     for variable, value in environment.items():
         if not variable.startswith(PREFIX) or variable in CLIENT_VARIABLES:
             continue
-        if _KUBERNETES.fullmatch(variable):
+        if _KUBERNETES.fullmatch(variable) or _OF_MOVES.fullmatch(variable):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in SETTINGS and name != CONFIG:

@@ -76,3 +76,41 @@ def test_a_place_with_a_registry_is_refused(
 
     assert refused.code == 1
     assert "already; give a new, empty place" in refused.err
+
+
+def test_passwords_of_a_move_need_not_be_on_the_command_line(
+    stored: Stored, make_place: MakePlace, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, back = make_place("postgres"), make_place("sqlite")
+    assert there.database is not None
+
+    with monkeypatch.context() as patch:
+        patch.setenv("MODELKEEP_FROM_DATA", str(stored.data))
+        patch.setenv("MODELKEEP_TO_DATA", str(there.data))
+        patch.setenv("MODELKEEP_TO_DATABASE", there.database)
+        assert admin("migrate-store").code == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("MODELKEEP_FROM_DATABASE", there.database)
+        assert admin("migrate-store", "--from-data", there.data, *back.options("to-")).code == 0
+
+    with serving(back) as registry:
+        assert registry.numbers("churn") != []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backup", "backups", "--database"),
+        ("restore", "backups", "--database"),
+        ("verify", "--database"),
+        ("migrate-store", "--to-data", "new", "--from-database"),
+        ("migrate-store", "--to-data", "new", "--to-database"),
+    ],
+)
+def test_a_wrong_url_is_told_and_not_shown(arguments: tuple[str, ...], admin: Admin) -> None:
+    said = admin(*arguments, "postgresql://modelkeep:hid/den@db/modelkeep")
+
+    assert said.code == 2
+    assert f"the setting database ({arguments[-1]}) is wrong; it must be postgresql://" in said.err
+    assert "hid" not in said.err + said.out
+    assert "den" not in said.err + said.out

@@ -201,6 +201,15 @@ def test_a_password_is_not_shown() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["hid/den", "hid@den", "hidden%zz"])
+def test_a_url_that_can_be_read_in_two_ways_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(StartError, match="the database's URL is wrong; it must be") as refused:
+        PostgresDatabase(f"postgresql://someone:{password}@127.0.0.1:1/registry")
+
+    assert "den" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
 def test_all_texts_are_compared_by_their_bytes(url: str) -> None:
     PostgresDatabase(url).close()
     with psycopg.connect(url) as connection:

@@ -1,5 +1,6 @@
 """Where settings come from, and what is said of a wrong one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,58 @@ def test_a_place_for_blobs_is_read(url: str, place: S3Place | None) -> None:
     assert load({"blobs": url}, {}).blobs == place
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("mysql://u:hidden@db/x", "must be sqlite, or postgresql://USER:PASSWORD@HOST/DATABASE"),
+        ("postgresql://u:hid/den@db/x", "where special characters of a password are percent-encod"),
+        ("postgresql://u:hid@den@db/x", "@ is %40, / is %2F, % is %25"),
+        ("postgresql://u:hid?den@db/x", "percent-encoded"),
+        ("postgresql://u:hid#den@db/x", "percent-encoded"),
+        ("postgresql://u:hid den@db/x", "percent-encoded"),
+        ("postgresql://u:hidden%zz@db/x", "percent-encoded"),
+        ("postgresql://u:hidden%00@db/x", "percent-encoded"),
+        ("postgresql://u:hidden%ff@db/x", "percent-encoded"),
+        ("postgresql://u:hidden%", "percent-encoded"),
+        ("postgresql://u:hidden/x", "percent-encoded"),
+        ("postgresql://u:1234/hidden@db/x", "percent-encoded"),
+        ("postgresql://u:1234?hidden=1@db/x", "percent-encoded"),
+        ("postgresql://u@db/x?password=a&hidden=b", "must have parameters of libpq after the ?"),
+        ("postgresql://u@db/x?hidden", "must have parameters of libpq after the ?"),
+        (
+            "postgresql://u:hidden@a,b/x?target_session_attrs=read-write",
+            "must have target_session_attrs=primary, where it has one",
+        ),
+    ],
+)
+def test_a_bad_url_of_a_database_is_told_and_not_shown(url: str, why: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load({}, {"MODELKEEP_DATABASE": url})
+
+    said = str(refused.value)
+    assert said.startswith("the setting database (MODELKEEP_DATABASE) is wrong; it must")
+    assert why in said
+    assert not {"hid", "den", "1234"} & set(re.findall(r"hid|den|1234", said))
+    assert refused.value.__cause__ is None
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:se%2Fcr%40t;'!$&()*+,=~:@db.example.com:5433/my_db",
+        "postgresql://u@a,b:5433/x?target_session_attrs=primary",
+        "postgresql://u@[::1]:5432/x?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "postgresql:///x?host=/run/postgresql&user=u",
+        "postgresql://u@%2Frun%2Fpostgresql/x",
+        "postgresql://",
+    ],
+)
+def test_a_url_of_a_database_is_read(url: str) -> None:
+    assert load({"database": url}, {}).database == url
+    assert load({"database": url.replace("postgresql:", "postgres:")}, {}).database == url
+
+
 def test_keys_are_read_and_never_shown() -> None:
     keys = {"AWS_ACCESS_KEY_ID": "who", "AWS_SECRET_ACCESS_KEY": "hidden"}
 
@@ -167,6 +220,8 @@ def test_variables_of_the_client_and_of_kubernetes_are_left_alone() -> None:
         "MODELKEEP_URL": "x",
         "MODELKEEP_TOKEN": "x",
         "MODELKEEP_CACHE": "x",
+        "MODELKEEP_FROM_DATABASE": "x",
+        "MODELKEEP_TO_DATABASE": "x",
         "MODELKEEP_PORT": "tcp://10.0.0.1:50051",
         "MODELKEEP_PORT_50051_TCP_ADDR": "10.0.0.1",
         "MODELKEEP_SERVICE_HOST": "10.0.0.1",

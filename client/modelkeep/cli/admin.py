@@ -110,17 +110,18 @@ def verify(
     report(source, read_data=read_data, as_json=as_json, more={}, subset=subset)
 
 
-def place(data: str, database: str, blobs: str) -> "Place":
-    """Read where a registry is."""
-    from modelkeep_server.settings import SettingError, load
+def place(data: str, database: str, blobs: str, prefix: str = "") -> "Place":
+    """Read where a registry is, of options whose names begin so."""
+    from modelkeep_server.settings import SettingError, parsed
     from modelkeep_server.values.place import Place
+    from modelkeep_server.values.s3_place import S3Keys
 
-    keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    given = {"data": data, "database": database, "blobs": blobs}
     try:
-        given = load({"data": data, "database": database, "blobs": blobs}, keys)
+        read = {name: parsed(name, value, f"--{prefix}{name}") for name, value in given.items()}
     except SettingError as problem:
         raise UsageError(str(problem)) from None
-    return Place(given.data, given.database, given.blobs, given.s3_keys)
+    return Place(**read, keys=S3Keys.of(os.environ))
 
 
 def report(

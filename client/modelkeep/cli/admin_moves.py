@@ -113,20 +113,59 @@ def restore(
 def migrate_store(
     session: Session,
     from_data: Annotated[
-        str, _option("--from-data", "DIR", "The data folder of the registry as it is.")
+        str,
+        _option(
+            "--from-data",
+            "DIR",
+            "The data folder of the registry as it is. By default MODELKEEP_FROM_DATA, or "
+            "./modelkeep-data.",
+            "MODELKEEP_FROM_DATA",
+        ),
     ] = _HERE,
     from_database: Annotated[
-        str, _option("--from-database", "URL", "Its database; by default in the data folder.")
+        str,
+        _option(
+            "--from-database",
+            "URL",
+            "Its database. By default MODELKEEP_FROM_DATABASE, or sqlite: in the data folder.",
+            "MODELKEEP_FROM_DATABASE",
+        ),
     ] = "sqlite",
     from_blobs: Annotated[
-        str, _option("--from-blobs", "URL", "The store of its bytes; by default in that folder.")
+        str,
+        _option(
+            "--from-blobs",
+            "URL",
+            "The store of its bytes. By default MODELKEEP_FROM_BLOBS, or local: in that folder.",
+            "MODELKEEP_FROM_BLOBS",
+        ),
     ] = "local",
-    to_data: Annotated[str, _option("--to-data", "DIR", "The data folder to come.")] = "",
+    to_data: Annotated[
+        str,
+        _option(
+            "--to-data",
+            "DIR",
+            "The data folder to come. By default MODELKEEP_TO_DATA.",
+            "MODELKEEP_TO_DATA",
+        ),
+    ] = "",
     to_database: Annotated[
-        str, _option("--to-database", "URL", "The database to come; by default in that folder.")
+        str,
+        _option(
+            "--to-database",
+            "URL",
+            "The database to come. By default MODELKEEP_TO_DATABASE, or sqlite: in that folder.",
+            "MODELKEEP_TO_DATABASE",
+        ),
     ] = "sqlite",
     to_blobs: Annotated[
-        str, _option("--to-blobs", "URL", "The store to come; by default in that folder.")
+        str,
+        _option(
+            "--to-blobs",
+            "URL",
+            "The store to come. By default MODELKEEP_TO_BLOBS, or local: in that folder.",
+            "MODELKEEP_TO_BLOBS",
+        ),
     ] = "local",
     give_up: Annotated[
         bool,
@@ -142,7 +181,7 @@ def migrate_store(
     need_server("modelkeep admin migrate-store")
     from modelkeep_server import moves
 
-    here = _place(from_data, from_database, from_blobs)
+    here = _place(from_data, from_database, from_blobs, "from-")
     if give_up:
         with _refusing("migrate-store"):
             was_moved = moves.give_up(here)
@@ -150,7 +189,7 @@ def migrate_store(
         return
     if not to_data:
         raise UsageError("--to-data is missing; name a new, empty folder")
-    place = _place(to_data, to_database, to_blobs)
+    place = _place(to_data, to_database, to_blobs, "to-")
     with _refusing("migrate-store"), session.transfer() as show:
         copied = moves.move(here, place, _teller(show))
     _finish(session, place, copied, "moved", as_json)
@@ -177,8 +216,8 @@ def _teller(show: OnProgress | None) -> "Any":
     return tell
 
 
-def _place(data: str, database: str, blobs: str) -> "Place":
-    return admin.place(_named(data), database, blobs)
+def _place(data: str, database: str, blobs: str, prefix: str = "") -> "Place":
+    return admin.place(_named(data), database, blobs, prefix)
 
 
 def _named(path: str) -> str:

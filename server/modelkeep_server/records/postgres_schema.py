@@ -13,6 +13,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from modelkeep_server.records import schema
 from modelkeep_server.records.postgres_commits import LOCK, make_place
 from modelkeep_server.records.postgres_connections import LOST, connect, parameters, shown
+from modelkeep_server.values import postgres_url
 from modelkeep_server.values.start import StartError
 
 OLDEST = 140000
@@ -34,6 +35,10 @@ def prepare(url: str) -> None:
     Of servers that start together one does that, and the others wait for it. Those that serve
     already go on, whatever else reads the database.
     """
+    try:
+        postgres_url.parse(url)
+    except ValueError as wrong:
+        raise StartError(f"the database's URL is wrong; it {wrong}") from None
     try:
         _check(url)
         _migrate(url)
