@@ -66,8 +66,8 @@ class _Target:
 def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
     """Back a registry up, whether or not servers go on with it; answer the backup's name."""
     to, _ = backups.open_place(where)
-    if to.is_beside(source):
-        raise MoveError("the registry's own blobs are there; give a place of its own")
+    if to.is_within(source):
+        raise MoveError("backups can't be in the registry's own place; give one apart")
     files = _files(source)
     with to.making() as folder, _source(source) as session:
         migrate(folder / DATABASE, same_boot=False)

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -226,10 +227,17 @@ def test_what_is_no_place_for_backups_is_refused(
     own = make_place("s3")
     live_on(own)
 
+    apart = "can't be in the registry's own place"
+    linked = replace(own, blobs=f"{own.blobs}&public_endpoint=https://s3.example.com")
+    bucket, _, store = str(own.blobs).partition("?")
     for place, source, why in (
         (tmp_path / "other", stored, "holds other things than backups"),
-        (stored.data, stored, "the registry's own blobs are there"),
-        (own.blobs, own, "the registry's own blobs are there"),
+        (stored.data, stored, apart),
+        (stored.data / "backups", stored, apart),
+        (own.blobs, own, apart),
+        (own.blobs, linked, apart),
+        (f"{bucket}/deeper?{store}", own, apart),
+        (f"{bucket}?endpoint=https://S3.example.com:443&region=eu", linked, apart),
         ("s3://Bad?x", stored, "the place of backups is wrong; it must name a bucket"),
         ("", stored, "empty"),
     ):

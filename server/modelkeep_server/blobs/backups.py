@@ -6,6 +6,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -35,8 +36,8 @@ class Backups(Protocol):
     def shown(self, point: str = "") -> str:
         """Name the place, or one backup, to people."""
 
-    def is_beside(self, registry: Place) -> bool:
-        """Tell whether these are where a registry has its own blobs."""
+    def is_within(self, registry: Place) -> bool:
+        """Tell whether these are where only a registry may write."""
 
     def points(self) -> list[str]:
         """List the backups, oldest first."""
@@ -65,8 +66,7 @@ def open_backups(where: str, environment: Mapping[str, str]) -> tuple[Backups, s
 
     place = S3Place.parse(where)
     root, point = _split(place.prefix)
-    rooted = S3Place(place.bucket, root, place.endpoint, place.region)
-    return S3Backups(rooted, S3Keys.of(environment)), point
+    return S3Backups(replace(place, prefix=root), S3Keys.of(environment)), point
 
 
 def new_point() -> str:

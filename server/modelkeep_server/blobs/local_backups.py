@@ -33,9 +33,10 @@ class LocalBackups:
         """Name the place, or one backup, to people."""
         return str(self._root / FOLDER / point) if point else str(self._root)
 
-    def is_beside(self, registry: Place) -> bool:
-        """Tell whether these are where a registry has its own blobs."""
-        return registry.blobs is None and self._root.resolve() == registry.data.resolve()
+    def is_within(self, registry: Place) -> bool:
+        """Tell whether these are where only a registry may write."""
+        is_used = registry.database is None or registry.blobs is None
+        return is_used and self._root.resolve().is_relative_to(registry.data.resolve())
 
     def points(self) -> list[str]:
         """List the backups, oldest first."""

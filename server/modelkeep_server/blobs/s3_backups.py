@@ -49,9 +49,9 @@ class S3Backups:
         named = f"{self._place.prefix}{FOLDER}/{point}" if point else self._place.prefix
         return f"s3://{self._place.bucket}/{named}?endpoint={self._place.endpoint}"
 
-    def is_beside(self, registry: Place) -> bool:
-        """Tell whether these are where a registry has its own blobs."""
-        return registry.blobs == self._place
+    def is_within(self, registry: Place) -> bool:
+        """Tell whether these are where only a registry may write."""
+        return registry.blobs is not None and registry.blobs.holds(self._place)
 
     def points(self) -> list[str]:
         """List the backups, oldest first."""

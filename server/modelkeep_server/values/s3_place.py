@@ -55,6 +55,22 @@ class S3Place:
         public = None if given is None else _endpoint(f"a {_PUBLIC}", given)
         return S3Place(parts.netloc, prefix, endpoint, options["region"], public)
 
+    def holds(self, other: "S3Place") -> bool:
+        """Tell whether all that is at the other place is at this one too, by what they are called.
+
+        A store that has several names is known by its endpoint and its public endpoint.
+        """
+        return (
+            other.bucket == self.bucket
+            and other.prefix.startswith(self.prefix)
+            and bool(other.servers & self.servers)
+        )
+
+    @property
+    def servers(self) -> set[tuple[str | None, int]]:
+        """Hosts and ports at which the store is reached."""
+        return {_server(url) for url in (self.endpoint, self.public_endpoint) if url}
+
     def name(self, key: str) -> str:
         """Give a blob's name in the bucket."""
         return f"{self.shard(key[:2])}{key}"
@@ -104,6 +120,11 @@ def _options(query: str) -> dict[str, str]:
     if not _REGION.fullmatch(options["region"]):
         raise ValueError("must have a region such as us-east-1")
     return options
+
+
+def _server(url: str) -> tuple[str | None, int]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
 
 
 def _endpoint(what: str, url: str) -> str:
