@@ -92,6 +92,7 @@ def restore(where: str, target: Place, tell: Tell) -> Copied:
 def move(source: Place, target: Place, tell: Tell) -> Copied:
     """Move a registry, whose servers are stopped, to an empty place; it stays as it was, unused."""
     files = _files(source)
+    _check_unused(source)  # before its mark keeps those that serve it from writing
     with _opened(source) as session:
         _check(session, files)
     with _target(target) as to:
@@ -149,9 +150,16 @@ def _mark_moved(source: Place, to: str) -> None:
     """Keep servers off a registry, and refuse to while one is there."""
     with _used(source) as database:
         is_new = database.write(partial(marks.begin_move, where=_name(source), to=to))
-    if source.database is not None and is_used(source.database):
+    try:
+        _check_unused(source)  # one may have come meanwhile
+    except MoveError:
         if is_new:
             give_up(source)
+        raise
+
+
+def _check_unused(source: Place) -> None:
+    if source.database is not None and is_used(source.database):
         raise MoveError(f"{_name(source)} is in use; stop all its servers, then repeat")
 
 

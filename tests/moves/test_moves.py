@@ -1,9 +1,20 @@
 """A registry that was moved lives at one place: where it went."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from tests.client.proxy import Proxy
 from tests.moves.conftest import Admin, MakePlace, Stored, live_on, serving
+from tests.parts.postgres import Postgres, through
+from tests.services.wire import refused
 
 from modelkeep.v1 import asset_service_pb2
+from modelkeep.v1.version_service_pb2 import GetVersionRequest
 from modelkeep_server.values.start import StartError
 
 
@@ -24,17 +35,66 @@ def test_a_server_does_not_start_on_what_a_move_left(
         assert registry.numbers("churn") != []
 
 
-def test_a_registry_in_use_is_not_moved(make_place: MakePlace, admin: Admin) -> None:
-    for kind in ("sqlite", "postgres"):
-        source, target = make_place(kind), make_place("sqlite")
-        with serving(source) as registry:
-            refused = admin("migrate-store", *source.options("from-"), *target.options("to-"))
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_registry_in_use_is_not_moved_and_goes_on(
+    kind: str, make_place: MakePlace, admin: Admin
+) -> None:
+    source, target = make_place(kind), make_place("sqlite")
+    with serving(source) as registry:
+        registry.create("churn", {"f": b"here"})
+        over = threading.Event()
 
-            assert refused.code == 1
-            assert "in use" in refused.err or "is running on" in refused.err
-            assert registry.create("still", {"f": b"here"}).number == 1
-        with serving(source) as registry:
-            assert registry.numbers("still") == [1]
+        def write() -> int:
+            for moves in count(1):
+                registry.set_alias("best", 1)
+                if over.is_set():
+                    return moves
+                registry.remove_alias("best")
+            raise AssertionError
+
+        with ThreadPoolExecutor(1) as writer:
+            writing = writer.submit(write)
+            said = admin("migrate-store", *source.options("from-"), *target.options("to-"))
+            over.set()
+
+            assert said.code == 1
+            assert "in use" in said.err or "is running on" in said.err
+            assert writing.result() > 1
+    with serving(source) as registry:
+        assert registry.get("@best").number == 1
+
+
+@pytest.fixture
+def proxy(postgres_server: Postgres) -> Iterator[Proxy]:
+    with Proxy(f"127.0.0.1:{postgres_server.port}") as proxy:
+        yield proxy
+
+
+def test_a_server_that_was_cut_off_during_a_move_makes_no_version_after_it(
+    proxy: Proxy, postgres_server: Postgres, make_place: MakePlace, admin: Admin
+) -> None:
+    source, target = make_place("postgres"), make_place("sqlite")
+    assert source.database is not None
+    with serving(replace(source, database=through(source.database, proxy.address))) as registry:
+        made = registry.create("churn", {"f": b"before"})
+        proxy.lead_to("127.0.0.1:1")
+        proxy.cut()
+        assert admin("migrate-store", *source.options("from-"), *target.options("to-")).code == 0
+        proxy.lead_to(f"127.0.0.1:{postgres_server.port}")
+
+        with refused("UNAVAILABLE", "REGISTRY_MOVED"):
+            registry.create("churn", {"f": b"after"})
+        with refused("UNAVAILABLE", "REGISTRY_MOVED"):
+            registry.set_alias("best", 1, "churn")
+        with refused("UNAVAILABLE", "REGISTRY_MOVED"):  # what it says of then must not change
+            now = Timestamp()
+            now.GetCurrentTime()
+            name = registry.version("1")
+            registry.versions.GetVersion(GetVersionRequest(name=name, as_of_time=now))
+        assert registry.get("1", "churn") == made
+
+        assert admin("migrate-store", *source.options("from-"), "--give-up").code == 0
+        assert registry.create("churn", {"f": b"after"}).number == 2
 
 
 def test_pages_of_before_a_move_go_on_after_it(

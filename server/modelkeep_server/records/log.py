@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from google.protobuf.any_pb2 import Any as AnyMessage
 from peewee import Field, Query
 
+from modelkeep.errors import UnavailableError
 from modelkeep.v1 import event_pb2
+from modelkeep_server.records import marks
 from modelkeep_server.records.encode import (
     commitment,
     event_leaf,
@@ -43,11 +45,12 @@ _ADD_BODY = Statement(
     )
 )
 _ADD_SCOPE = Statement(lambda: EventScope.insert(scope=bind("scope"), position=bind("position")))
-# The time that was answered for as the past, and the last event: one look-up for each write.
+# The time that was answered for as the past, the last event, and whether the log goes on
+# elsewhere: one look-up for each write.
 _PLACE = Statement(
-    lambda: Setting.select(Setting.value, _last(Event.position), _last(Event.log_us)).where(
-        Setting.key == _FLOOR
-    )
+    lambda: Setting.select(
+        Setting.value, _last(Event.position), _last(Event.log_us), marks.moved()
+    ).where(Setting.key == _FLOOR)
 )
 _RAISE = Statement(lambda: Setting.update(value=bind("value")).where(Setting.key == _FLOOR))
 _LEAVES_AFTER = Statement(
@@ -192,20 +195,30 @@ def next_place(session: Session, now_us: int) -> tuple[int, int]:
     """Tell the position and the time of the event that is next; in a transaction that writes.
 
     The time is later than the last event's, and than any that was answered for as the past,
-    whatever this machine's clock says.
+    whatever this machine's clock says. Raises `UnavailableError` where the registry was moved.
     """
-    row = session.row(_PLACE)
-    assert row is not None
-    floor, position, log_us = row
-    return (position or 0) + 1, max(now_us, int.from_bytes(floor) + 1, (log_us or 0) + 1)
+    floor_us, position, log_us = _place(session)
+    return position + 1, max(now_us, floor_us + 1, log_us + 1)
 
 
 def settle(session: Session, time_us: int) -> None:
     """Let every event that comes be later than this."""
+    if _place(session)[0] < time_us:
+        session.put(_RAISE, value=_time(time_us))
+
+
+def _place(session: Session) -> tuple[int, int, int]:
     row = session.row(_PLACE)
     assert row is not None
-    if int.from_bytes(row[0]) < time_us:
-        session.put(_RAISE, value=_time(time_us))
+    floor, position, log_us, moved = row
+    if moved is not None:  # also by a server that was cut off meanwhile, and did not hear of it
+        raise UnavailableError(
+            "REGISTRY_MOVED",
+            "this registry was moved to other storage, or is being moved; nothing was changed, "
+            "try again where it is served now",
+            retry_after_seconds=1,
+        )
+    return int.from_bytes(floor), position or 0, log_us or 0
 
 
 def committed_after(session: Session, position: int) -> list[Committed]:

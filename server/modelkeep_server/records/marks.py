@@ -5,6 +5,8 @@
 * `moved`: the registry lives elsewhere now; two that live on would both give out the next version.
 """
 
+from peewee import Query
+
 from modelkeep_server.records.copying import is_empty
 from modelkeep_server.records.sql import Session, Statement, bind
 from modelkeep_server.records.tables import Setting
@@ -76,6 +78,12 @@ def begin_move(session: Session, where: str, to: str) -> bool:
     if not there:
         session.put(_PUT, key=MOVED, value=to.encode())
     return not there
+
+
+def moved() -> Query:
+    """Ask, as a part of another query, where it was moved to, if it was."""
+    moves = Setting.alias()
+    return moves.select(moves.value).where(moves.key == MOVED)
 
 
 def give_up_move(session: Session) -> bool:
