@@ -190,8 +190,13 @@ def _source(place: Place) -> Iterator[Session]:
 
 @contextmanager
 def _opened(place: Place) -> Iterator[Inspected]:
-    """Read a registry that nobody uses."""
-    with stopped(place.data) if place.database is None else surveyed(place.database) as session:
+    """Read one state of a registry that nobody uses.
+
+    One who was cut off, and does not know that, may still send bytes: a row without them must not
+    be copied. And in one state rows are read as they are wanted, not all of a table at once.
+    """
+    opening = stopped(place.data) if place.database is None else surveyed(place.database)
+    with opening as session, session.one_state():
         yield session
 
 
