@@ -14,12 +14,20 @@ from modelkeep_server.records.sqlite_survey import DATABASE, SqliteSurvey
 from modelkeep_server.records.stopped import stopped
 from modelkeep_server.values.findings import Damage, Finding, OlderError
 from modelkeep_server.values.moves import MoveError
+from modelkeep_server.values.s3_place import S3Keys
+
+KEYS = "MODELKEEP_BACKUP_"
+"""What the variables begin with that have keys of the store of backups, where it has its own."""
 
 
 def open_place(where: str) -> tuple[Backups, str | None]:
     """Open a place with backups, and tell which of them is meant, if one is."""
     try:
-        return open_backups(where, os.environ)
+        keys = S3Keys.of(os.environ, KEYS)
+    except ValueError as wrong:
+        raise MoveError(str(wrong)) from None
+    try:
+        return open_backups(where, keys)
     except ValueError as wrong:
         raise MoveError(f"the place of backups is wrong; it {wrong}") from None
 

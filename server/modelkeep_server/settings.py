@@ -22,7 +22,7 @@ CONFIG = "config"
 CLIENT_VARIABLES = frozenset(
     {"MODELKEEP_URL", "MODELKEEP_TOKEN", "MODELKEEP_CACHE", "MODELKEEP_DEBUG"}
 )
-_OF_MOVES = re.compile(r"MODELKEEP_(?:FROM|TO)_[A-Z_]+")
+_OF_MOVES = re.compile(r"MODELKEEP_(?:BACKUP|FROM|TO)_[A-Z_]+")
 
 # What Kubernetes sets in every container next to a service that is called modelkeep.
 _KUBERNETES = re.compile(r"MODELKEEP_(?:[A-Z0-9_]+_)?(?:SERVICE|PORT)(?:_[A-Z0-9_]+)?")

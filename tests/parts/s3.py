@@ -21,10 +21,18 @@ ELSEWHERE = os.environ.get("MODELKEEP_TEST_S3_URL")
 """What `--blobs` takes, of a server that is there already; its keys are in the environment."""
 
 BUCKET = "modelkeep"
+
+
+def variables(keys: S3Keys, prefix: str = "") -> dict[str, str]:
+    """Give keys as the environment has them."""
+    values = {"AWS_ACCESS_KEY_ID": keys.access, "AWS_SECRET_ACCESS_KEY": keys.secret}
+    return {prefix + name: value for name, value in values.items()}
+
+
 KEYS = (S3Keys.of(os.environ) if ELSEWHERE else None) or S3Keys(
     "modelkeep-tests", "a secret of these tests"
 )
-ENVIRONMENT = {"AWS_ACCESS_KEY_ID": KEYS.access, "AWS_SECRET_ACCESS_KEY": KEYS.secret}
+ENVIRONMENT = variables(KEYS)
 """What a modelkeep server needs in its environment to use these."""
 
 _SECONDS = 60
@@ -37,10 +45,13 @@ Command = Callable[[int, Path], Sequence[str | Path]]
 class S3Server:
     """An S3 server on a port of loopback, which can be paused, killed and started again."""
 
-    def __init__(self, home: Path, command: Command, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, command: Command, environment: Mapping[str, str], keys: S3Keys
+    ) -> None:
         self._home = home
         self._command = command
         self._environment = environment
+        self._keys = keys
         self._log = home / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -102,7 +113,7 @@ class S3Server:
                     raise
 
     def _serves(self) -> bool:
-        bucket = bucket_at(self.url())
+        bucket = S3Bucket(S3Place.parse(self.url()), self._keys)
         try:
             # It has to be written: a bucket is there before there is anywhere to put objects.
             bucket.put("is-it-there", b"yes")
@@ -123,12 +134,14 @@ def bucket_at(url: str) -> S3Bucket:
 
 
 @contextmanager
-def running(command: Command, environment: Mapping[str, str]) -> Iterator[S3Server]:
+def running(
+    command: Command, environment: Mapping[str, str], keys: S3Keys = KEYS
+) -> Iterator[S3Server]:
     """Run a server until the end of the block; what it had goes with it."""
     home = Path(tempfile.mkdtemp(prefix="modelkeep-s3-"))
     server: S3Server | None = None
     try:
-        server = S3Server(home, command, environment)
+        server = S3Server(home, command, environment, keys)
         yield server
     finally:
         if server is not None:

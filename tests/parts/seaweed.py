@@ -5,15 +5,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.parts.s3 import BUCKET, ENVIRONMENT, S3Server, running
+from tests.parts.s3 import BUCKET, KEYS, S3Server, running, variables
+
+from modelkeep_server.values.s3_place import S3Keys
 
 _QUIET = ("-admin.ui=false", "-webdav=false", "-master.telemetry=false")
 
 
 @contextmanager
-def seaweed() -> Iterator[S3Server]:
+def seaweed(keys: S3Keys = KEYS) -> Iterator[S3Server]:
     """Run a SeaweedFS until the end of the block; it finds a dozen free ports by itself."""
-    with running(_command, ENVIRONMENT) as server:
+    with running(_command, variables(keys), keys) as server:
         yield server
 
 

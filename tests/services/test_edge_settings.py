@@ -222,6 +222,7 @@ def test_variables_of_the_client_and_of_kubernetes_are_left_alone() -> None:
         "MODELKEEP_CACHE": "x",
         "MODELKEEP_FROM_DATABASE": "x",
         "MODELKEEP_TO_DATABASE": "x",
+        "MODELKEEP_BACKUP_AWS_ACCESS_KEY_ID": "x",
         "MODELKEEP_PORT": "tcp://10.0.0.1:50051",
         "MODELKEEP_PORT_50051_TCP_ADDR": "10.0.0.1",
         "MODELKEEP_SERVICE_HOST": "10.0.0.1",

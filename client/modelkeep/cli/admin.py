@@ -119,9 +119,10 @@ def place(data: str, database: str, blobs: str, prefix: str = "") -> "Place":
     given = {"data": data, "database": database, "blobs": blobs}
     try:
         read = {name: parsed(name, value, f"--{prefix}{name}") for name, value in given.items()}
-    except SettingError as problem:
+        keys = S3Keys.of(os.environ, f"MODELKEEP_{prefix[:-1].upper()}_" if prefix else "")
+    except (SettingError, ValueError) as problem:
         raise UsageError(str(problem)) from None
-    return Place(**read, keys=S3Keys.of(os.environ))
+    return Place(**read, keys=keys)
 
 
 def report(

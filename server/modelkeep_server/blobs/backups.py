@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,7 +51,7 @@ class Backups(Protocol):
         """Give a folder with a backup's database, which is not changed there."""
 
 
-def open_backups(where: str, environment: Mapping[str, str]) -> tuple[Backups, str | None]:
+def open_backups(where: str, keys: S3Keys | None) -> tuple[Backups, str | None]:
     """Open a folder or `s3://…`, and tell which backup it names, if it does one.
 
     Raises `ValueError` where it is no URL of a bucket.
@@ -66,7 +65,7 @@ def open_backups(where: str, environment: Mapping[str, str]) -> tuple[Backups, s
 
     place = S3Place.parse(where)
     root, point = _split(place.prefix)
-    return S3Backups(replace(place, prefix=root), S3Keys.of(environment)), point
+    return S3Backups(replace(place, prefix=root), keys), point
 
 
 def new_point() -> str:

@@ -22,7 +22,7 @@ def open_bucket(place: S3Place, keys: S3Keys | None, *, used: bool) -> S3Bucket:
     try:
         found = next(bucket.objects(place.blobs), None)
     except (UnavailableError, S3Error) as error:
-        raise StartError(_why_not(place, error)) from None
+        raise StartError(_why_not(place, keys, error)) from None
     if used and found is None:
         raise StartError(
             f"{place} has no blobs, and the records name some; see that --blobs names the bucket "
@@ -31,7 +31,7 @@ def open_bucket(place: S3Place, keys: S3Keys | None, *, used: bool) -> S3Bucket:
     return bucket
 
 
-def _why_not(place: S3Place, error: UnavailableError | S3Error) -> str:
+def _why_not(place: S3Place, keys: S3Keys, error: UnavailableError | S3Error) -> str:
     cause = error.__cause__ if isinstance(error, UnavailableError) else error
     code = cause.code if isinstance(cause, S3Error) else None
     if code == "NoSuchBucket":
@@ -39,7 +39,7 @@ def _why_not(place: S3Place, error: UnavailableError | S3Error) -> str:
     if code in _REFUSED:
         return (
             f"{place.endpoint} refuses these keys for the bucket {place.bucket}: {code}; see "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list, read and write"
+            f"{keys.given_by}, and that they may list, read and write"
         )
     if code is not None:
         return f"{place} can't be used: it answers {code}"

@@ -18,6 +18,7 @@ _PREFIX = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9._=-]*/)*")
 _REGION = re.compile(r"[a-z0-9-]+")
 _DEFAULTS = {"endpoint": "https://s3.amazonaws.com", "region": "us-east-1"}
 _PUBLIC = "public_endpoint"
+_KEYS = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +96,38 @@ class S3Place:
 
 @dataclass(frozen=True, slots=True)
 class S3Keys:
-    """Who we are to the store."""
+    """Who we are to the store.
+
+    `variables` is what the names begin with of those that they came from.
+    """
 
     access: str
     secret: str = field(repr=False)
     session: str | None = field(default=None, repr=False)
+    variables: str = "AWS_"
 
     @staticmethod
-    def of(environment: Mapping[str, str]) -> "S3Keys | None":
-        """Read the variables that all programs for S3 read."""
-        access = environment.get("AWS_ACCESS_KEY_ID")
-        secret = environment.get("AWS_SECRET_ACCESS_KEY")
-        if not (access and secret):
+    def of(environment: Mapping[str, str], prefix: str = "") -> "S3Keys | None":
+        """Read the variables that all programs for S3 read, or those with a prefix if there are.
+
+        Raises `ValueError` where only a part of those is there.
+        """
+        variables = f"{prefix}AWS_"
+        access, secret, session = (environment.get(variables + name) for name in _KEYS)
+        if access and secret:
+            return S3Keys(access, secret, session or None, variables)
+        if not prefix:
             return None
-        return S3Keys(access, secret, environment.get("AWS_SESSION_TOKEN") or None)
+        if access or secret or session:
+            raise ValueError(
+                f"{variables}{_KEYS[0]} and {variables}{_KEYS[1]} go together; give both or none"
+            )
+        return S3Keys.of(environment)
+
+    @property
+    def given_by(self) -> str:
+        """Name the variables that they came from."""
+        return f"{self.variables}{_KEYS[0]} and {self.variables}{_KEYS[1]}"
 
 
 def _options(query: str) -> dict[str, str]:
