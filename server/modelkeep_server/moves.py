@@ -176,14 +176,14 @@ def _source(place: Place) -> Iterator[Session]:
         if place.database is not None:
             found = parts.enter_context(surveyed(place.database))
             other = parts.enter_context(closing(PostgresDatabase(place.database)))
-            parts.enter_context(kept(other.write))
+            parts.enter_context(kept(other.write, is_shared=True))
             yield found
             return
         try:
             session: Session = parts.enter_context(stopped(place.data))
         except InUseError:
             write: Write = partial(live.write, place.data)
-            parts.enter_context(kept(write))
+            parts.enter_context(kept(write, is_shared=False))
             session = parts.enter_context(live.live(place.data))
         yield session
 

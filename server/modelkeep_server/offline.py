@@ -98,7 +98,7 @@ def _check_postgres(
         with (
             surveyed(url) as database,
             closing(PostgresDatabase(url)) as writing,
-            kept(writing.write),
+            kept(writing.write, is_shared=True),
             database.one_state(),
         ):
             found = verify(database, files, read_data=read_data, checked=checked, subset=subset)

@@ -2,20 +2,25 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
 
 import pytest
+from tests.collecting import age, collect, files, purge
 from tests.moves.conftest import Admin, MakePlace, Stored, live_on, log, serving
 from tests.rounds import check_kept
 from tests.services.wire import Registry, digest, refused
 from tests.verify.life import WEIGHTS, blob_file
 
+from modelkeep_server.domain.keeping import kept
 from modelkeep_server.records import holding, live, survey
 from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.postgres import PostgresDatabase
 from modelkeep_server.records.postgres_survey import surveyed
 from modelkeep_server.records.sql import Session
 from modelkeep_server.values.stored_blob import StoredBlob
@@ -152,6 +157,30 @@ def _is_held(stored: Stored) -> bool:
             return holding.is_held(session, now_us())
     with surveyed(stored.database) as found:
         return holding.is_held(found, now_us())
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_backup_holds_collection_off_whatever_its_machines_clock_says(
+    hours: int, make_place: MakePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_place("postgres")
+    assert source.database is not None
+    really = time.time_ns
+
+    with serving(source) as registry, closing(PostgresDatabase(source.database)) as database:
+        registry.create("churn", {"f": NEW})
+        purge(registry, 1)
+        age(source)
+        before = files(source.data)
+        with ExitStack() as parts:
+            with monkeypatch.context() as patch:
+                patch.setattr(time, "time_ns", lambda: really() + hours * 3_600_000_000_000)
+                parts.enter_context(kept(database.write, is_shared=True))
+            collect(registry)
+            assert files(source.data) == before
+        collect(registry)
+
+        assert files(source.data) < before
 
 
 def test_a_hold_ends_by_itself_and_where_a_clock_was_set_back(stored: Stored) -> None:

@@ -23,7 +23,7 @@ from modelkeep_server.domain.operations import Operations, Step
 from modelkeep_server.domain.turns import Turn
 from modelkeep_server.records import blobs, holding
 from modelkeep_server.records import collection as rows
-from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.clock import common_now_us, now_us
 from modelkeep_server.records.encode import message_bytes, timestamp
 from modelkeep_server.records.operations import StoredOperation
 from modelkeep_server.records.records import Records
@@ -129,7 +129,8 @@ class Collection:
     def _remove(self, garbage: pb.Garbage, after: str, _dry_run: bool) -> Step | None:
         session = self._records.read()
         due = rows.due(session, after, TAKEN, now_us())
-        if not due or holding.is_held(session, now_us()):
+        now = common_now_us(session, is_shared=self._records.is_shared)
+        if not due or holding.is_held(session, now):
             return None  # what is held stays condemned, for the next collection
         self._store.remove(*(one.key for one in due if not one.kept))
         return partial(_forget, due, garbage)

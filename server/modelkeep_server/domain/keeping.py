@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from modelkeep.errors import Error
 from modelkeep_server.records import holding
-from modelkeep_server.records.clock import now_us
+from modelkeep_server.records.clock import common_now_us
 from modelkeep_server.records.sql import Session
 
 RENEW_SECONDS = 60.0
@@ -18,21 +18,25 @@ Write: TypeAlias = Callable[[Callable[[Session], Any]], Any]
 
 
 @contextmanager
-def kept(write: Write) -> Iterator[None]:
+def kept(write: Write, *, is_shared: bool) -> Iterator[None]:
     """Let no bytes be removed until the end of the block.
 
-    A process that stands still for longer than a hold lasts may lose it. Whoever copies bytes
-    checks them, and so finds those that are gone.
+    `is_shared` tells whether other machines use the database that `write` is of. A process that
+    stands still for longer than a hold lasts may lose it. Whoever copies bytes checks them, and
+    so finds those that are gone.
     """
     name = secrets.token_hex(16)
     over = threading.Event()
 
+    def hold() -> None:
+        write(partial(_hold, name=name, is_shared=is_shared))
+
     def renew() -> None:
         while not over.wait(RENEW_SECONDS):
             with suppress(Error):  # a database that can't be reached now
-                _hold(write, name)
+                hold()
 
-    _hold(write, name)
+    hold()
     thread = threading.Thread(target=renew, name="keeping", daemon=True)
     thread.start()
     try:
@@ -44,5 +48,5 @@ def kept(write: Write) -> Iterator[None]:
             write(partial(holding.release, name=name))
 
 
-def _hold(write: Write, name: str) -> None:
-    write(lambda session: holding.hold(session, name, now_us()))
+def _hold(session: Session, name: str, *, is_shared: bool) -> None:
+    holding.hold(session, name, common_now_us(session, is_shared=is_shared))

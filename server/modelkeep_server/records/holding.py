@@ -1,6 +1,7 @@
 """What holds collection off: while a copy of the records is made, their bytes must stay.
 
-A hold ends by itself, so that one whose process died keeps nobody up for long.
+A hold ends by itself, so that one whose process died keeps nobody up for long. Its end is a time of
+one clock, that of a database which several machines use: theirs may differ by more than it lasts.
 
 Whoever is about to remove bytes looks for holds after it has read which are to go. A hold that it
 did not see is younger than that reading, and so is what was copied under it, where no row names
