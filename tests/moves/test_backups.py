@@ -13,10 +13,12 @@ from random import Random
 import pytest
 from tests.collecting import age, collect, files, purge
 from tests.moves.conftest import Admin, MakePlace, Stored, live_on, log, serving
+from tests.parts.s3 import KEYS
 from tests.rounds import check_kept
 from tests.services.wire import Registry, digest, refused
 from tests.verify.life import WEIGHTS, blob_file
 
+from modelkeep_server.blobs import open_backups
 from modelkeep_server.domain.keeping import kept
 from modelkeep_server.records import holding, live, survey
 from modelkeep_server.records.clock import now_us
@@ -274,6 +276,13 @@ def test_what_is_no_place_for_backups_is_refused(
         assert said.code in (1, 2)
         assert why in said.err
         assert said.err.count("\n") == 1
+
+
+def test_a_place_for_backups_has_one_store(place: str) -> None:
+    # Which parts are being written is known to one: another would sweep them.
+    backups, _ = open_backups(place, KEYS)
+    with backups.making():
+        assert backups.store is backups.store
 
 
 def test_a_stopped_servers_folder_is_not_changed_by_a_backup(

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from modelkeep_server.blobs.backups import DATABASE, FOLDER, POINT, new_point
@@ -24,7 +25,7 @@ class LocalBackups:
         self._root = root
         self.files = LocalFiles(root)
 
-    @property
+    @cached_property
     def store(self) -> LocalStore:
         """The store of their blobs, to write."""
         return LocalStore(self._root, lambda _: None)
