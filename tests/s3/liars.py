@@ -28,6 +28,13 @@ def lying(answer: Answer, size: int, put: Answer | None = None) -> Iterator[str]
         def do_HEAD(self) -> None:
             an_error(404)(self, 0, 0)
 
+        def do_POST(self) -> None:
+            begun = b"<Begun><UploadId>one</UploadId></Begun>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(begun)))
+            self.end_headers()
+            self.wfile.write(begun)
+
         def do_DELETE(self) -> None:
             an_error(204)(self, 0, 0)
 

@@ -163,8 +163,9 @@ class BlobStore(BlobReader, Protocol):
     def upload_link(self, sha256: bytes, seconds: int) -> UploadLink | None:
         """Give a URL at which anyone can PUT the bytes with this hash for so long, and no others.
 
-        They come under a new key, as a part that was published before its row could be written.
-        Nothing, where the store has no such URLs, or was not seen to refuse other bytes.
+        They come under a new key, as a part. With its end, published or discarded, the URL leads
+        nowhere any more. Nothing, where the store has no such URLs, or was not seen to refuse
+        other bytes.
         """
 
     def remove(self, *keys: str) -> None:

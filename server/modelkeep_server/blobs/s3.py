@@ -109,7 +109,8 @@ class S3Store:
         if not self._refuses_others:
             return None
         key = _new_key()
-        url, headers = self._bucket.upload_link(self._place.name(key), sha256, seconds)
+        name = self._place.name(key)
+        url, headers = self._bucket.upload_link(name, self._bucket.begin(name), sha256, seconds)
         return UploadLink(key, url, headers)
 
     def remove(self, *keys: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from minio import Minio
 from minio.credentials.providers import StaticProvider
@@ -106,26 +106,32 @@ class S3Bucket:
         expires = timedelta(seconds=seconds)
         return self._public.presigned_get_object(self._bucket, name, expires)
 
-    def upload_link(self, name: str, sha256: bytes, seconds: int) -> tuple[str, dict[str, str]]:
-        """Give a URL that puts an object of these bytes for so long, and what headers it takes."""
-        return self._to_put(self._public, name, sha256, seconds)
+    def upload_link(
+        self, name: str, upload: str, sha256: bytes, seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        """Give a URL that sends the one part of a multipart upload, and what headers it takes.
 
-    def put_by_link(self, name: str, sha256: bytes, data: bytes) -> int:
-        """Put an object as by a link, and answer the HTTP status."""
+        It holds for so long, and no longer than the upload.
+        """
+        return self._to_send(self._public, name, upload, sha256, seconds)
+
+    def send_by_link(self, name: str, upload: str, sha256: bytes, data: bytes) -> int:
+        """Send the one part of a multipart upload as by a link, and answer the HTTP status."""
         with translated():
-            url, headers = self._to_put(self._client, name, sha256, 60)
+            url, headers = self._to_send(self._client, name, upload, sha256, 60)
             response = self._pool.urlopen("PUT", url, body=data, headers=headers)
         return response.status
 
-    def _to_put(
-        self, client: Minio, name: str, sha256: bytes, seconds: int
+    def _to_send(
+        self, client: Minio, name: str, upload: str, sha256: bytes, seconds: int
     ) -> tuple[str, dict[str, str]]:
         headers = {"x-amz-checksum-sha256": base64.b64encode(sha256).decode()}
         # Of minio's only where: it signs no headers.
         where = client.get_presigned_url("PUT", self._bucket, name).partition("?")[0]
+        part = f"{where}?partNumber=1&uploadId={quote(upload, safe='')}"
         now = datetime.now(UTC)
         return presigned(
-            "PUT", where, headers, self._keys, self._place.region, now, seconds
+            "PUT", part, headers, self._keys, self._place.region, now, seconds
         ), headers
 
     def remove(self, name: str) -> None:

@@ -10,13 +10,11 @@ _OK = 200
 
 
 def refuses_others(bucket: S3Bucket, name: str) -> bool:
-    """Try whether a signed `x-amz-checksum-sha256` keeps other bytes out, under a free name.
-
-    A store that does not look at it would let whoever has a link write anything.
-    """
+    """Try whether a signed `x-amz-checksum-sha256` keeps other bytes out, under a free name."""
     sha256 = hashlib.sha256(_BYTES).digest()
+    upload = bucket.begin(name)
     try:
-        keeps_out = bucket.put_by_link(name, sha256, _OTHERS) != _OK and bucket.find(name) is None
-        return keeps_out and bucket.put_by_link(name, sha256, _BYTES) == _OK
+        keeps_out = bucket.send_by_link(name, upload, sha256, _OTHERS) != _OK
+        return keeps_out and bucket.send_by_link(name, upload, sha256, _BYTES) == _OK
     finally:
-        bucket.remove(name)
+        bucket.abort(name, upload)

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from modelkeep_server.values.s3_place import S3Keys
 
@@ -26,9 +26,10 @@ def presigned(
 ) -> str:
     """Sign a request with these headers, in lower case, and a body that is not signed itself."""
     parts = urlsplit(url)
+    where = url.partition("?")[0]
     day, scope = f"{now:%Y%m%d}", f"{now:%Y%m%d}/{region}/s3/aws4_request"
     signed = dict(sorted({"host": parts.netloc, **headers}.items()))
-    query = {
+    query = dict(parse_qsl(parts.query)) | {
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{keys.access}/{scope}",
         "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
@@ -45,7 +46,7 @@ def presigned(
     text = f"{_ALGORITHM}\n{query['X-Amz-Date']}\n{scope}\n{digest}"
     key = _key(keys.secret, day, region)
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    return f"{url}?{asked}&X-Amz-Signature={signature}"
+    return f"{where}?{asked}&X-Amz-Signature={signature}"
 
 
 def _key(secret: str, day: str, region: str) -> bytes:

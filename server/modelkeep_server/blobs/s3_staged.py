@@ -223,10 +223,13 @@ class S3StagedBlob:
 
 
 def _in_a_row(pieces: Sequence[Piece], piece_size: int) -> list[Piece]:
-    """Give the pieces from the first on that follow each other; a short one is the last."""
+    """Give the pieces from the first on that follow each other; a short one is the last.
+
+    One that came by a link is all of its blob, however large.
+    """
     row: list[Piece] = []
     for number, piece in enumerate(pieces, 1):
-        if piece.number != number or piece.size > piece_size:
+        if piece.number != number:
             break
         row.append(piece)
         if piece.size < piece_size:

@@ -2,8 +2,9 @@
 
 * What comes is a part like any other: it has a row before there is a link, so nothing takes it away
   but what takes parts away, and nobody reads it.
-* Only the bytes of the digest fit a link. That is the store's word; before a blob is published, its
-  bytes are read back and hashed as those of any part that others had a hand in.
+* Only the bytes of the digest fit a link. That is the store's word; before anyone sees a blob, its
+  bytes are read back and hashed as those of any part that others had a hand in. By then a link
+  leads nowhere any more.
 * No lease is held for a link: whoever begins the blob anew drops what came by it.
 """
 
@@ -27,6 +28,7 @@ MAX_SIZE = 5 * 1024 * MIB
 """What an S3-compatible store takes in one request."""
 
 _Links = Sequence[tuple[pb.BlobToLink, UploadLink]]
+_Parts = Sequence[tuple[int, str]]  # sizes and keys
 
 
 def create(
@@ -45,8 +47,16 @@ def create(
     here = possession.present(records, parent, [blob.digest for blob in wanted])
     response = pb.CreateUploadLinksResponse()
     response.expire_time.FromMicroseconds(now_us() + links.SECONDS * 1_000_000)
-    given = [(blob, _link(store, blob.digest)) for blob in wanted if blob.digest not in here]
-    _expect(records, store, call, parent, given)
+    given: list[tuple[pb.BlobToLink, UploadLink]] = []
+    try:
+        for blob in wanted:
+            if blob.digest not in here:
+                given.append((blob, _link(store, blob.digest)))
+        earlier = _expect(records, call, parent, given)
+    except BaseException:
+        _drop(store, [(blob.size, link.key) for blob, link in given])
+        raise
+    _drop(store, earlier)
     for blob, link in given:
         response.links.add(digest=blob.digest, url=link.url, headers=link.headers)
     return response
@@ -59,10 +69,10 @@ def _link(store: BlobStore, digest: str) -> UploadLink:
     return link
 
 
-def _expect(records: Records, store: BlobStore, call: Call, parent: str, given: _Links) -> None:
-    """Write a row for each part to come, and drop what they take the place of."""
+def _expect(records: Records, call: Call, parent: str, given: _Links) -> _Parts:
+    """Write a row for each part to come, and tell what they take the place of."""
 
-    def work(tx: Session) -> list[tuple[int, str]]:
+    def work(tx: Session) -> _Parts:
         earlier = []
         for blob, link in given:
             header = pb.UploadHeader(parent=parent, digest=blob.digest, size=blob.size)
@@ -78,8 +88,12 @@ def _expect(records: Records, store: BlobStore, call: Call, parent: str, given: 
             staging.keep(tx, part, 0, now, 0)
         return earlier
 
-    for size, key in records.bookkeep(work):
-        # What can't be dropped now has no row any more, and is swept.
+    return records.bookkeep(work)
+
+
+def _drop(store: BlobStore, parts: _Parts) -> None:
+    for size, key in parts:
+        # What can't be dropped now has no row, and is swept.
         with suppress(AbortedError, UnavailableError):
             store.stage(size, key).discard()
 
