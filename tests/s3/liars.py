@@ -1,5 +1,7 @@
 """Stores that do not do what they should: each answers in its own wrong way."""
 
+import base64
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,6 +127,30 @@ def taken(handler: BaseHTTPRequestHandler, _begin: int, end: int) -> None:
 def half_taken(handler: BaseHTTPRequestHandler, _begin: int, end: int) -> None:
     """Hang up in the middle."""
     handler.rfile.read(end // 2)
+
+
+def refusing(code: str) -> Answer:
+    """Refuse as S3 does."""
+
+    def answer(handler: BaseHTTPRequestHandler, _begin: int, _end: int) -> None:
+        said = f"<Error><Code>{code}</Code></Error>".encode()
+        handler.send_response(400)
+        handler.send_header("Content-Length", str(len(said)))
+        handler.end_headers()
+        handler.wfile.write(said)
+
+    return answer
+
+
+def refusing_others(refuse: Answer) -> Answer:
+    """Take the bytes that were announced, and refuse others in some way."""
+
+    def answer(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+        sha256 = hashlib.sha256(handler.rfile.read(end)).digest()
+        is_right = handler.headers["x-amz-checksum-sha256"] == base64.b64encode(sha256).decode()
+        (an_error(200) if is_right else refuse)(handler, begin, end)
+
+    return answer
 
 
 PUTS = {answer.__name__: answer for answer in (taken, half_taken, hung_up, no_http)} | {

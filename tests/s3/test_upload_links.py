@@ -4,9 +4,11 @@ import base64
 import hashlib
 import http.client
 import os
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +25,7 @@ from tests.services.wire import MIB, Registry, chunk, digest, download, header, 
 from tests.waiting import until
 
 from modelkeep.v1 import artifact_service_pb2 as pb
-from modelkeep_server.blobs.s3_links import refuses_others
+from modelkeep_server.blobs.s3_links import LinkTrust, refuses_others
 from modelkeep_server.values.s3_place import S3Place
 
 DATA = os.urandom(2 * MIB + 5)
@@ -358,11 +360,50 @@ def test_a_store_that_takes_any_bytes_gets_no_uploads_by_link() -> None:
     with liars.lying(liars.an_error(404), 0, put=liars.taken) as address:
         bucket = bucket_at(f"s3://bucket?endpoint=http://{address}")
 
-        assert not refuses_others(bucket, "a/b")
+        assert refuses_others(bucket, "a/b") is False
 
 
-def test_a_store_that_takes_no_bytes_gets_no_uploads_by_link() -> None:
-    with liars.lying(liars.an_error(404), 0, put=liars.an_error(501)) as address:
+OTHER_REFUSALS = {code: liars.an_error(code) for code in (302, 400, 403, 412, 500, 501, 503)} | {
+    name: liars.refusing(name) for name in ("InvalidRequest", "RequestTimeout", "SlowDown")
+}
+
+
+@pytest.mark.parametrize("refuse", OTHER_REFUSALS.values(), ids=OTHER_REFUSALS)
+def test_a_store_that_refuses_for_another_reason_is_not_trusted_yet(refuse: liars.Answer) -> None:
+    for put in (refuse, liars.refusing_others(refuse)):
+        with liars.lying(liars.an_error(404), 0, put=put) as address:
+            bucket = bucket_at(f"s3://bucket?endpoint=http://{address}")
+
+            assert refuses_others(bucket, "a/b") is None
+
+
+def test_a_store_that_refuses_all_by_their_checksum_is_not_trusted_yet() -> None:
+    with liars.lying(liars.an_error(404), 0, put=liars.refusing("BadDigest")) as address:
         bucket = bucket_at(f"s3://bucket?endpoint=http://{address}")
 
-        assert not refuses_others(bucket, "a/b")
+        assert refuses_others(bucket, "a/b") is None
+
+
+def test_a_store_that_could_not_be_judged_is_tried_again_a_minute_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = [liars.an_error(403), liars.refusing("BadDigest")]
+    tried: list[int] = []
+
+    def refuse(handler: BaseHTTPRequestHandler, begin: int, end: int) -> None:
+        tried.append(end)
+        refusals[min(len(tried), 2) - 1](handler, begin, end)
+
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with liars.lying(liars.an_error(404), 0, put=liars.refusing_others(refuse)) as address:
+        trust = LinkTrust(bucket_at(f"s3://bucket?endpoint=http://{address}"))
+
+        assert not trust.is_given("a/b")
+        now += 59
+        assert not trust.is_given("a/b")
+        assert len(tried) == 1
+        now += 2
+        assert trust.is_given("a/b")
+        assert trust.is_given("a/b")
+        assert len(tried) == 2

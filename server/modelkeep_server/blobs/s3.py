@@ -7,7 +7,6 @@
 """
 
 import secrets
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -15,7 +14,7 @@ from modelkeep.errors import UnavailableError
 from modelkeep_server.blobs.port import UploadLink
 from modelkeep_server.blobs.s3_bucket import S3Bucket
 from modelkeep_server.blobs.s3_files import S3Files
-from modelkeep_server.blobs.s3_links import refuses_others
+from modelkeep_server.blobs.s3_links import LinkTrust
 from modelkeep_server.blobs.s3_staged import S3StagedBlob
 from modelkeep_server.blobs.writers import Writers
 from modelkeep_server.values.s3_place import S3Place
@@ -37,8 +36,7 @@ class S3Store:
         self._least_piece = least_piece
         self._files = S3Files(place, bucket)
         self._writers = Writers()
-        self._trying = threading.Lock()
-        self._refuses_others: bool | None = None  # until it was tried
+        self._trust = LinkTrust(bucket)
         self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="blobs")
 
     @property
@@ -103,10 +101,7 @@ class S3Store:
 
     def upload_link(self, sha256: bytes, seconds: int) -> UploadLink | None:
         """Give a URL at which anyone can PUT these bytes for so long, if no others are taken."""
-        with self._trying:
-            if self._refuses_others is None:
-                self._refuses_others = refuses_others(self._bucket, self._place.name(_new_key()))
-        if not self._refuses_others:
+        if not self._trust.is_given(self._place.name(_new_key())):
             return None
         key = _new_key()
         name = self._place.name(key)

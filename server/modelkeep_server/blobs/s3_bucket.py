@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
+from xml.etree.ElementTree import ParseError
 
 from minio import Minio
 from minio.credentials.providers import StaticProvider
@@ -115,12 +116,12 @@ class S3Bucket:
         """
         return self._to_send(self._public, name, upload, sha256, seconds)
 
-    def send_by_link(self, name: str, upload: str, sha256: bytes, data: bytes) -> int:
-        """Send the one part of a multipart upload as by a link, and answer the HTTP status."""
+    def send_by_link(self, name: str, upload: str, sha256: bytes, data: bytes) -> tuple[int, str]:
+        """Send what a link would: the HTTP status, and the error code if there is one."""
         with translated():
             url, headers = self._to_send(self._client, name, upload, sha256, 60)
             response = self._pool.urlopen("PUT", url, body=data, headers=headers)
-        return response.status
+        return response.status, _error_code(response)
 
     def _to_send(
         self, client: Minio, name: str, upload: str, sha256: bytes, seconds: int
@@ -220,6 +221,13 @@ def _client(endpoint: str, region: str, keys: S3Keys, pool: S3Pool) -> Minio:
         credentials=StaticProvider(keys.access, keys.secret, keys.session),
         http_client=pool,
     )
+
+
+def _error_code(response: BaseHTTPResponse) -> str:
+    try:
+        return S3Error.fromxml(response).code or ""
+    except (ParseError, UnicodeDecodeError):
+        return ""
 
 
 def _last_modified(part: Part) -> float:
