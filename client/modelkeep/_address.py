@@ -46,14 +46,14 @@ class Address:
                 "http://HOST[:PORT], or IP:PORT,IP:PORT of several servers",
                 field="url",
             )
-        tls = scheme == "https" or not (scheme or all(_is_loopback(host) for host, _ in servers))
+        tls = scheme == "https" or not (scheme or all(is_loopback(host) for host, _ in servers))
         (host, port), *others = servers
         return cls(host, port, tls, tuple(f"{host}:{port}" for host, port in others))
 
     @property
     def is_loopback(self) -> bool:
         """Whether it's this machine, by name or number; names are not looked up."""
-        return all(_is_loopback(one.rpartition(":")[0]) for one in str(self).split(","))
+        return all(is_loopback(one.rpartition(":")[0]) for one in str(self).split(","))
 
     @property
     def target(self) -> str:
@@ -83,7 +83,8 @@ def _ip_version(host: str) -> int:
         return 0
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by name or number; names are not looked up."""
     if _ip_version(host):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     return host.lower() == "localhost"

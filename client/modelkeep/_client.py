@@ -38,7 +38,8 @@ class Client(
     or `~/.cache/modelkeep`) is a folder that any number of processes may share. `user` is the
     name that a server running open writes down, by default the one logged in here. A call takes
     at most `timeout` seconds; a transfer goes on for as long as it moves. Where the registry gives
-    links, large files go to its store and come from it directly, unless `MODELKEEP_LINKS` is `off`.
+    links, large files go to its store and come from it directly, unless `MODELKEEP_LINKS` is `off`;
+    over TLS, if the registry is.
 
     Nothing is asked before a method needs it. Methods raise the errors of `modelkeep.errors`:
     branch on the class and on `reason`. What may be retried was retried.

@@ -72,7 +72,9 @@ class Links:
         link = self._links.get(want.path)
         if link is None or anew:
             link = self._ask(want)
-        return link if link and is_useful(link.url) else None
+        if link and is_useful(link.url, encrypted=self._wire.encrypted):
+            return link
+        return None
 
     def _ask(self, want: Want) -> pb.DownloadLink | None:
         request = pb.CreateDownloadLinksRequest(version=self._version, paths=[want.path])

@@ -60,7 +60,7 @@ class UploadLinks:
     def _send(self, blob: Blob) -> None:
         blob.linked = True
         link = self._link(blob)
-        if link is None or not is_useful(link.url):
+        if link is None or not is_useful(link.url, encrypted=self._wire.encrypted):
             return
         try:
             self._put(blob, link)

@@ -113,6 +113,7 @@ class Wire:
         # Whether to ask for links; not again where there are none.
         self.links = self.upload_links = links
         self._address = Address.parse(url)
+        self.encrypted = self._address.tls
         self._timeout = timeout_seconds
         self._metadata = caller(self._address, token, user)
         self._lock = threading.Lock()
