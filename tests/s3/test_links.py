@@ -70,6 +70,22 @@ def test_a_link_gives_nothing_else_and_changes_nothing(registry: Registry) -> No
     assert _get(link.url) == FILES["a/m"]
 
 
+def test_no_browser_shows_what_a_link_gives(registry: Registry) -> None:
+    page = b"<html><script>alert(document.domain)</script></html>"
+    registry.create(files={"page.html": page})
+
+    (link,) = ask_links(registry, registry.version(1), "page.html").links
+
+    with urllib.request.urlopen(link.url) as response:
+        assert response.read() == page
+        assert response.headers["Content-Disposition"] == "attachment"
+        assert response.headers["Content-Type"] == "application/octet-stream"
+    with pytest.raises(HTTPError) as forbidden:
+        _get(link.url.replace("application%2Foctet-stream", "text%2Fhtml"))
+    assert forbidden.value.code == 403
+    forbidden.value.close()
+
+
 def test_an_expired_link_is_refused_by_the_store(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,11 @@ from modelkeep_server.blobs.s3_pool import S3Pool
 from modelkeep_server.blobs.s3_signing import presigned
 from modelkeep_server.values.s3_place import S3Keys, S3Place
 
+# Else a page that somebody pushed would be one of the store's own to a browser.
+_NOT_SHOWN = {
+    "response-content-disposition": "attachment",
+    "response-content-type": "application/octet-stream",
+}
 _OVER = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}
 
 
@@ -105,7 +110,7 @@ class S3Bucket:
     def link(self, name: str, seconds: int) -> str:
         """Give a URL that reads an object for so long; nothing is asked."""
         expires = timedelta(seconds=seconds)
-        return self._public.presigned_get_object(self._bucket, name, expires)
+        return self._public.presigned_get_object(self._bucket, name, expires, dict(_NOT_SHOWN))
 
     def upload_link(
         self, name: str, upload: str, sha256: bytes, seconds: int
