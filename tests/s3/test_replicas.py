@@ -1,9 +1,12 @@
 """Two servers of one registry whose bytes are in a bucket."""
 
+import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+from tests.s3.test_links import ask_links
+from tests.s3.test_upload_links import put, upload_link
 from tests.services.wire import (
     MIB,
     Registry,
@@ -81,6 +84,47 @@ def test_both_take_the_same_files_at_once(replicas: Pair) -> None:
 
     for version, files in zip(made, contents, strict=True):
         assert download(replicas[0], version.name, *files) == list(files.values())
+
+
+def test_a_link_of_one_is_good_at_the_other(replicas: Pair) -> None:
+    one, other = replicas
+    data = _data(2 * PIECE + 5)
+    name = digest(data)
+
+    put(upload_link(one, data), data)
+    other.upload([header(other.name, name, len(data), len(data))])
+
+    assert one.missing(name) == {}
+    version = one.create(files={"f": data})
+    assert download(other, version.name, "f") == [data]
+    (link,) = ask_links(other, version.name, "f").links
+    with urllib.request.urlopen(link.url) as response:
+        assert response.read() == data
+
+
+def test_of_two_who_finish_what_came_by_a_link_one_does(replicas: Pair) -> None:
+    for _ in range(5):
+        data = _data(PIECE + 5)
+        put(upload_link(replicas[0], data), data)
+
+        with ThreadPoolExecutor(2) as pool:
+            said = list(pool.map(lambda registry, data=data: _finish(registry, data), replicas))
+
+        assert "" in said
+        # Another is at it, was faster, or is done.
+        assert {*said} <= {"", "UPLOAD_IN_PROGRESS", "UPLOAD_LEASE_LOST", "UPLOAD_OFFSET_MISMATCH"}
+        assert replicas[1].missing(digest(data)) == {}
+        version = replicas[0].create(files={"f": data})
+        assert download(replicas[1], version.name, "f") == [data]
+
+
+def _finish(registry: Registry, data: bytes) -> str:
+    """Let a server look at what came by a link; gives the reason where it refuses."""
+    try:
+        registry.upload([header(registry.name, digest(data), len(data), len(data))])
+    except grpc.RpcError as error:
+        return status(error).reason
+    return ""
 
 
 def _is_free(registry: Registry, name: str, size: int) -> bool:

@@ -41,12 +41,14 @@ def _ask(registry: Registry, **blobs: int) -> pb.CreateUploadLinksResponse:
     return registry.artifacts.CreateUploadLinks(request, metadata=registry.metadata)
 
 
-def _link(registry: Registry, data: bytes = DATA) -> pb.UploadLink:
+def upload_link(registry: Registry, data: bytes = DATA) -> pb.UploadLink:
+    """Ask for a link to send a blob."""
     (link,) = _ask(registry, **{digest(data).removeprefix("sha256:"): len(data)}).links
     return link
 
 
-def _put(link: pb.UploadLink, data: bytes, **headers: str) -> None:
+def put(link: pb.UploadLink, data: bytes, **headers: str) -> None:
+    """Send bytes by a link."""
     request = urllib.request.Request(link.url, data, {**(headers or link.headers)}, method="PUT")
     with urllib.request.urlopen(request) as response:
         response.read()
@@ -54,7 +56,7 @@ def _put(link: pb.UploadLink, data: bytes, **headers: str) -> None:
 
 def _refused_put(link: pb.UploadLink, data: bytes, **headers: str) -> int:
     with pytest.raises(HTTPError) as refusal:
-        _put(link, data, **headers)
+        put(link, data, **headers)
     refusal.value.close()
     return refusal.value.code
 
@@ -77,12 +79,15 @@ def _is_over(link: pb.UploadLink, blobs: str) -> bool:
     return bucket.find(name) is None and not list(bucket.under_way(name))
 
 
-def test_what_was_put_is_a_blob_once_the_server_has_looked_at_it(registry: Registry) -> None:
-    link = _link(registry)
+def test_what_was_put_is_a_blob_once_the_server_has_looked_at_it(
+    registry: Registry, shared_url: str
+) -> None:
+    link = upload_link(registry)
     assert link.digest == NAME
 
-    _put(link, DATA)
+    put(link, DATA)
     assert registry.missing(NAME) == {NAME: 0}
+    assert bucket_at(shared_url).find(_object(link)) is None
     answers = _finish(registry)
 
     assert answers[-1].complete
@@ -93,8 +98,8 @@ def test_what_was_put_is_a_blob_once_the_server_has_looked_at_it(registry: Regis
 
 def test_other_bytes_are_refused_by_the_store(registry: Registry, shared_url: str) -> None:
     data, other = os.urandom(100), os.urandom(100)
-    link = _link(registry, data)
-    others = _link(registry.beside(), other).headers
+    link = upload_link(registry, data)
+    others = upload_link(registry.beside(), other).headers
 
     assert _refused_put(link, other) == 400
     assert _refused_put(link, other, **others) == 403
@@ -110,7 +115,7 @@ def test_other_bytes_are_refused_by_the_store(registry: Registry, shared_url: st
 def test_other_bytes_in_the_store_are_found_out_before_anyone_sees_them(
     registry: Registry, shared_url: str
 ) -> None:
-    link = _link(registry)
+    link = upload_link(registry)
     bucket_at(shared_url).send(_object(link), _upload(link), 1, OTHER)
 
     with refused("INVALID_ARGUMENT", "DIGEST_MISMATCH"):
@@ -124,7 +129,7 @@ def test_other_bytes_in_the_store_are_found_out_before_anyone_sees_them(
 def test_another_size_than_announced_is_found_out(
     registry: Registry, shared_url: str, data: bytes
 ) -> None:
-    link = _link(registry)
+    link = upload_link(registry)
     bucket_at(shared_url).send(_object(link), _upload(link), 1, data)
 
     with refused("INVALID_ARGUMENT", "UPLOAD_OFFSET_MISMATCH"):
@@ -183,8 +188,8 @@ def test_a_link_changes_nothing_once_its_blob_is_published(
     registry: Registry, trick: Trick
 ) -> None:
     data, other = os.urandom(1000), os.urandom(1000)
-    link = _link(registry, data)
-    _put(link, data)
+    link = upload_link(registry, data)
+    put(link, data)
     _finish(registry, data)
     registry.create(files={"f": data, "other": other})
     (elsewhere,) = ask_links(registry, registry.version(1), "other").links
@@ -201,9 +206,9 @@ def test_whatever_a_store_takes_nothing_else_is_published(registry: Registry, tr
     registry.create(files={"other": other})
     (elsewhere,) = ask_links(registry, registry.version(1), "other").links
     body, headers = trick(data, other, urlsplit(elsewhere.url).path)
-    link = _link(registry, data)
+    link = upload_link(registry, data)
     with suppress(HTTPError):
-        _put(link, body, **{**link.headers, **headers})
+        put(link, body, **{**link.headers, **headers})
 
     with suppress(grpc.RpcError):
         _finish(registry, data)
@@ -214,9 +219,9 @@ def test_whatever_a_store_takes_nothing_else_is_published(registry: Registry, tr
 
 def test_what_is_on_its_way_when_the_blob_is_published_comes_too_late(registry: Registry) -> None:
     data = os.urandom(1000)
-    link = _link(registry, data)
+    link = upload_link(registry, data)
     with _half_sent(link, data) as late:
-        _put(link, data)
+        put(link, data)
         _finish(registry, data)
         late.send(data[len(data) // 2 :])
 
@@ -245,7 +250,7 @@ def test_there_is_no_link_to_what_is_here(registry: Registry) -> None:
     answer = _ask(registry, **{NAME[7:]: len(DATA), digest(other)[7:]: len(other)})
 
     assert [link.digest for link in answer.links] == [digest(other)]
-    assert _link(registry.beside()).digest == NAME
+    assert upload_link(registry.beside()).digest == NAME
 
 
 def test_a_blob_that_is_being_sent_is_left_alone(registry: Registry) -> None:
@@ -257,8 +262,42 @@ def test_a_blob_that_is_being_sent_is_left_alone(registry: Registry) -> None:
     assert stream.answers()[-1].complete
 
 
-def test_a_request_that_is_refused_leaves_nothing_in_the_store(tmp_path: Path, blobs: str) -> None:
+def _under_way(blobs: str) -> list[str]:
     place = S3Place.parse(blobs)
+    return [one.name for one in bucket_at(blobs).under_way("") if place.key(one.name)]
+
+
+def test_links_for_the_same_blob_again_and_again_leave_the_last(tmp_path: Path, blobs: str) -> None:
+    with (
+        run_server(tmp_path / "data", blobs=blobs) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        registry = Registry(channel, "default")
+        first = upload_link(registry)
+        put(first, DATA)
+        again = [upload_link(registry) for _ in range(5)]
+
+        assert ask(server, "SELECT count(*) FROM staged_part") == [(1,)]
+        assert _under_way(blobs) == [_object(again[-1])]
+        assert _refused_put(first, DATA) == 404
+        put(again[-1], DATA)
+        assert _finish(registry)[-1].complete
+        assert ask(server, "SELECT count(*) FROM staged_part") == [(0,)]
+        assert _under_way(blobs) == []
+
+
+def test_a_request_is_for_a_hundred_links_at_most(registry: Registry) -> None:
+    many = {os.urandom(32).hex(): 1 for _ in range(101)}
+    with refused("INVALID_ARGUMENT", "TOO_MANY_ITEMS", "blobs"):
+        _ask(registry, **many)
+    many.popitem()
+
+    links = _ask(registry, **many).links
+
+    assert [link.digest for link in links] == [f"sha256:{name}" for name in many]
+
+
+def test_a_request_that_is_refused_leaves_nothing_in_the_store(tmp_path: Path, blobs: str) -> None:
     with (
         run_server(tmp_path / "data", blobs=blobs) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -271,14 +310,13 @@ def test_a_request_that_is_refused_leaves_nothing_in_the_store(tmp_path: Path, b
         with refused("ABORTED", "UPLOAD_IN_PROGRESS"):
             _ask(registry, **{"a" * 64: 1, NAME[7:]: len(DATA)})
 
-        left = [one for one in bucket_at(blobs).under_way("") if place.key(one.name)]
-        assert left == []
+        assert _under_way(blobs) == []
         stream.cancel()
 
 
 def _is_held(registry: Registry) -> bool:
     try:
-        _link(registry)
+        upload_link(registry)
     except grpc.RpcError as error:
         return "UPLOAD_IN_PROGRESS" in str(error.trailing_metadata())
     return False
@@ -287,8 +325,8 @@ def _is_held(registry: Registry) -> bool:
 def test_what_is_sent_anew_takes_the_place_of_what_was_put(
     registry: Registry, shared_url: str
 ) -> None:
-    link = _link(registry)
-    _put(link, DATA)
+    link = upload_link(registry)
+    put(link, DATA)
 
     registry.push_blobs(DATA)
 
@@ -300,11 +338,11 @@ def test_what_can_not_be_sent_by_a_link_is_refused(registry: Registry) -> None:
     with refused("INVALID_ARGUMENT", "FIELD_INVALID", "blobs[0].size"):
         _ask(registry, **{NAME[7:]: 5 * 1024**3 + 1})
     with refused("NOT_FOUND", "RESOURCE_NOT_FOUND"):
-        _link(Registry(registry.channel, "not-there"))
+        upload_link(Registry(registry.channel, "not-there"))
 
 
 def test_a_link_for_an_upload_is_in_no_log(shared: RunningServer, registry: Registry) -> None:
-    link = _link(registry)
+    link = upload_link(registry)
 
     assert "X-Amz-Signature" in link.url
     assert "CreateUploadLinks" in str(shared.log())
@@ -317,7 +355,7 @@ def test_links_for_uploads_can_be_turned_off(tmp_path: Path, blobs: str) -> None
         grpc.insecure_channel(server.address) as channel,
         refused("FAILED_PRECONDITION", "LINKS_UNAVAILABLE"),
     ):
-        _link(Registry(channel, "default"))
+        upload_link(Registry(channel, "default"))
 
 
 def test_collection_leaves_alone_what_was_put(tmp_path: Path, blobs: str) -> None:
@@ -327,8 +365,8 @@ def test_collection_leaves_alone_what_was_put(tmp_path: Path, blobs: str) -> Non
     ):
         registry = Registry(channel, "default")
         registry.upload([pack(registry.name, b"garbage")])
-        link = _link(registry)
-        _put(link, DATA)
+        link = upload_link(registry)
+        put(link, DATA)
         age(server)
 
         assert collect(registry).deleted_blobs == 1
@@ -336,11 +374,16 @@ def test_collection_leaves_alone_what_was_put(tmp_path: Path, blobs: str) -> Non
         assert _finish(registry)[-1].complete
 
 
-def test_what_was_put_and_forgotten_is_swept_after_a_day(tmp_path: Path, blobs: str) -> None:
+@pytest.mark.parametrize("is_put", [True, False])
+def test_what_was_put_and_forgotten_is_swept_after_a_day(
+    tmp_path: Path, blobs: str, is_put: bool
+) -> None:
     with run_server(tmp_path / "data", blobs=blobs) as server:
         with grpc.insecure_channel(server.address) as channel:
-            link = _link(Registry(channel, "default"))
-        _put(link, DATA)
+            link = upload_link(Registry(channel, "default"))
+        if is_put:
+            put(link, DATA)
+    assert not _is_over(link, blobs)
     ask(server, "UPDATE staged_part SET changed_us = changed_us - ?", 24 * 3600 * 10**6)
 
     with run_server(tmp_path / "data", blobs=blobs):
