@@ -13,20 +13,44 @@ from google.longrunning.operations_pb2 import Operation
 from tests.collecting import begin, finished, purge
 from tests.faults.state import comparable, content, state
 from tests.rounds import check_kept
-from tests.services.wire import Registry, chunks, digest, header, manifest, pack, refused
+from tests.services.wire import MIB, Registry, chunks, digest, header, manifest, pack, refused
 from tests.services.writes import WRITES, Write, fill, writes
 
 from modelkeep.v1 import artifact_service_pb2 as artifacts
 from modelkeep.v1.admin_service_pb2 import CollectGarbageMetadata
 from modelkeep.v1.operation_service_pb2 import ListOperationsRequest
 
-CHUNK = 64 * 1024
 _RANDOM = random.Random(6)
-LARGE = _RANDOM.randbytes(16 * CHUNK)
-RESUMED = _RANDOM.randbytes(16 * CHUNK)
 PACKED = [_RANDOM.randbytes(1000 + n) for n in range(5)]
 FILES: dict[str, bytes] = {f"{n:02}": _RANDOM.randbytes(100) for n in range(10)}
-SENT_BEFORE = 9 * CHUNK
+
+
+@dataclass(frozen=True)
+class Large:
+    """Blobs so large that they come in chunks.
+
+    Attributes:
+        chunk: How many bytes come at once.
+        whole: One that is sent by an act.
+        resumed: One that an act goes on with.
+        before: How much of that was sent before, all of it durable.
+    """
+
+    chunk: int
+    whole: bytes
+    resumed: bytes
+    before: int
+
+    @staticmethod
+    def of(chunk: int, count: int, before: int) -> "Large":
+        """Make blobs of so many chunks, of which so many were sent before."""
+        whole, resumed = (_RANDOM.randbytes(chunk * count) for _ in range(2))
+        return Large(chunk, whole, resumed, chunk * before)
+
+
+IN_FILES = Large.of(64 * 1024, 16, 9)
+IN_PIECES = Large.of(MIB, 11, 5)
+"""For a store that keeps whole pieces of 5 MiB."""
 
 
 class Act(Protocol):
@@ -68,21 +92,22 @@ def prepare_garbage(r: Registry) -> None:
     purge(r, 2, "dropped")
 
 
-def prepare(r: Registry) -> None:
+def prepare(r: Registry, large: Large) -> None:
     """Make what the acts need."""
     fill(r)
     r.push_blobs(*FILES.values(), manifest(FILES))
-    begin = header(r.name, digest(RESUMED), len(RESUMED))
+    name = digest(large.resumed)
+    begin = header(r.name, name, len(large.resumed))
     with refused("INVALID_ARGUMENT", "UPLOAD_TOO_SHORT"):
-        r.upload([begin, *chunks(RESUMED[:SENT_BEFORE], CHUNK)])
-    assert r.missing(digest(RESUMED)) == {digest(RESUMED): SENT_BEFORE}
+        r.upload([begin, *chunks(large.resumed[: large.before], large.chunk)])
+    assert r.missing(name) == {name: large.before}
 
 
-def act_of(what: str, r: Registry, before: list[Any]) -> Act:
+def act_of(what: str, r: Registry, before: list[Any], large: Large) -> Act:
     """Give an act, on a namespace that was prepared and answers `before`."""
     others: dict[str, Act] = {
-        "upload a large blob": LargeUpload(LARGE, before),
-        "go on with an upload": LargeUpload(RESUMED, before),
+        "upload a large blob": LargeUpload(large.whole, large.chunk, before),
+        "go on with an upload": LargeUpload(large.resumed, large.chunk, before),
         "upload a pack": PackUpload(PACKED, before),
         "seal": Sealing(FILES, before),
         "collect garbage": Collecting(before),
@@ -122,6 +147,7 @@ class LargeUpload:
     """A blob sent in chunks, from what is durable on."""
 
     data: bytes
+    chunk: int
     before: list[Any]
     acknowledged: int = 0
 
@@ -131,7 +157,7 @@ class LargeUpload:
         if offset == len(self.data):
             return
         begin = header(r.name, name, len(self.data), offset)
-        for progress in _progress(r, begin, *chunks(self.data[offset:], CHUNK)):
+        for progress in _progress(r, begin, *chunks(self.data[offset:], self.chunk)):
             self.acknowledged = max(self.acknowledged, progress.durable_size)
 
     def check_after_crash(self, r: Registry) -> None:

@@ -41,7 +41,7 @@ class Plan:
         armed: The file from whose existence on steps count.
         trace: The file that is told each step's name.
         point: The step at which to die; none if empty.
-        side: `before` or `after` it.
+        side: `before` or `after` it, or `during` it, where it can be cut in the middle.
     """
 
     data: Path
@@ -54,16 +54,21 @@ class Plan:
 def serve(plan: Plan, *flags: str) -> int:
     """Serve, with small batches, until the point of the plan comes."""
     local_staged.FLUSH_BYTES = FLUSH_BYTES
-    sealing.BATCH = SEAL_BATCH
-    collection.TAKEN = COLLECTED
-    operations.LEASE_US = LEASE_US
     sqlite.LOG_PAGES = LOG_PAGES
-    # What a server does by itself would mix with the steps of the act.
-    upkeep.sweep = lambda *_: None
+    make_batches_small()
     steps = Steps(plan)
     name_files(steps)
     name_sql(steps)
-    return program.main([*flags, "--data", str(plan.data)])
+    return program.main([*flags])
+
+
+def make_batches_small() -> None:
+    """Let acts have many steps, and no others than their own."""
+    sealing.BATCH = SEAL_BATCH
+    collection.TAKEN = COLLECTED
+    operations.LEASE_US = LEASE_US
+    # What a server does by itself would mix with the steps of the act.
+    upkeep.sweep = lambda *_: None
 
 
 class Steps:
@@ -76,14 +81,14 @@ class Steps:
         self._times: Counter[str] = Counter()
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Take a step, and die at its side if it is the one."""
+    def step(self, what: str) -> Iterator[bool]:
+        """Take a step, and die at its side if it is the one; yields whether to die during it."""
         if not self._plan.armed.exists():
-            yield
+            yield False
             return
         name = self._name(what)
         self._die_at(name, "before")
-        yield
+        yield (name, "during") == (self._plan.point, self._plan.side)
         self._die_at(name, "after")
 
     def _name(self, what: str) -> str:
@@ -96,7 +101,12 @@ class Steps:
 
     def _die_at(self, name: str, side: str) -> None:
         if (name, side) == (self._plan.point, self._plan.side):
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
+
+
+def die() -> None:
+    """End this process at once."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def name_files(steps: Steps) -> None:

@@ -17,7 +17,7 @@ from tests.services.processes import OPTIONS
 _CONTEXT = multiprocessing.get_context("forkserver")
 # This module too: unpickling the function that runs would import what it imports.
 _CONTEXT.set_forkserver_preload(
-    [__name__, "tests.faults.crashing_server", "tests.faults.crashing_move"]
+    [__name__, "tests.faults.crashing_production", "tests.faults.crashing_move"]
 )
 
 

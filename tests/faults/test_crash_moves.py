@@ -4,38 +4,35 @@ of the source changes, and the same command goes on to the end."""
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from tests.faults.crashing_move import run
 from tests.faults.crashing_server import Plan
 from tests.faults.forked import run_forked
+from tests.faults.registries import Settings, check_sound, place_of, registry_at
 from tests.faults.state import state
 from tests.parts.postgres import Postgres, new_database
 from tests.parts.s3 import ENVIRONMENT
 from tests.raw import ask, tables
 from tests.rounds import LONG, Tally, spread
-from tests.running import run_server
-from tests.services.wire import MIB, Registry
+from tests.services.wire import MIB
 
 from modelkeep_server import moves, offline
-from modelkeep_server.settings import load
 from modelkeep_server.values.place import Place
 from modelkeep_server.values.start import StartError
 
 FILES = {"large": b"large" * MIB, "small": b"small", "empty": b""}
-Making = Callable[[], dict[str, str]]
+Making = Callable[[], Settings]
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     """A stopped registry's folder, and what it answered."""
     data = tmp_path_factory.mktemp("crash-moves") / "data"
-    with _serving({"data": str(data)}) as registry:
+    with registry_at({"data": str(data)}) as registry:
         for number in range(3):
             registry.create("churn", FILES | {"n": bytes([number])}, aliases=["best"])
             registry.create(f"asset-{number}", {"n": bytes([number])})
@@ -49,9 +46,9 @@ def make_target(
     """Makes new places to copy to, as settings: a folder, or Postgres and S3."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    made: list[dict[str, str]] = []
+    made: list[Settings] = []
 
-    def make() -> dict[str, str]:
+    def make() -> Settings:
         settings = {"data": str(tmp_path / f"target-{len(made)}")}
         if request.param == "s3":
             postgres: Postgres = request.getfixturevalue("postgres_server")
@@ -90,7 +87,7 @@ class Trial:
         files = self.tmp_path / "armed", self.tmp_path / "trace"
         files[0].touch()
         files[1].write_text("")
-        return Plan(root, *files, point), target if isinstance(target, str) else _place(target)
+        return Plan(root, *files, point), target if isinstance(target, str) else place_of(target)
 
 
 @pytest.mark.rounds("crash-moves")
@@ -107,10 +104,10 @@ def test_a_killed_backup_is_whole_or_absent_and_the_next_is_whole(
 
     for where in Trial(tmp_path, tally).each("backup", lambda: source, make):
         if any(_points(where)):
-            _check_sound(offline.check_backup(where, True, Counter()))
+            check_sound(offline.check_backup(where, True, Counter()))
         moves.backup(source, where, lambda _: None)
-        _check_sound(offline.check_backup(where, True, Counter()))
-        _check_sound(offline.check(source, False, Counter()))
+        check_sound(offline.check_backup(where, True, Counter()))
+        check_sound(offline.check(source, False, Counter()))
 
 
 @pytest.mark.rounds("crash-moves")
@@ -125,8 +122,8 @@ def test_a_killed_restore_is_whole_or_not_served_and_goes_on(
         # Killed at its very end it is done, though it had not said so.
         if _is_served(target):
             _check_restored(target, lived[1])
-        moves.restore(where, _place(target), lambda _: None)
-        _check_sound(offline.check(_place(target), True, Counter()))
+        moves.restore(where, place_of(target), lambda _: None)
+        check_sound(offline.check(place_of(target), True, Counter()))
         _check_restored(target, lived[1])
 
 
@@ -142,47 +139,32 @@ def test_a_killed_move_is_served_at_one_place_at_most_and_goes_on(
     for target in Trial(tmp_path, tally).each("move", source, make_target):
         here = {"data": str(tmp_path / "source")}
         assert not (_is_served(target) and _is_served(here))
-        moves.move(_place(here), _place(target), lambda _: None)
+        moves.move(place_of(here), place_of(target), lambda _: None)
         assert not _is_served(here)
-        _check_sound(offline.check(_place(target), True, Counter()))
-        with _serving(target) as registry:
+        check_sound(offline.check(place_of(target), True, Counter()))
+        with registry_at(target) as registry:
             assert state(registry) == lived[1]
 
 
-def _check_restored(settings: dict[str, str], before: list[Any]) -> None:
+def _check_restored(settings: Settings, before: list[Any]) -> None:
     """Hold a registry to what was backed up, and one event more."""
-    with _serving(settings) as registry:
+    with registry_at(settings) as registry:
         found = state(registry)
     new = [one for one in found if one not in before]
     assert [one["record"]["act"] for one in new] == ["log.restored"]
     assert len(found) == len(before) + 1
 
 
-def _place(settings: dict[str, str]) -> Place:
-    given = load(settings, ENVIRONMENT)
-    return Place(given.data, given.database, given.blobs, given.s3_keys)
-
-
 def _points(where: str) -> list[Path]:
     return [path for path in Path(where).glob("backups/*") if path.name != "partial"]
 
 
-@contextmanager
-def _serving(settings: dict[str, str]) -> Iterator[Registry]:
-    others = {name: value for name, value in settings.items() if name != "data"}
-    with (
-        run_server(Path(settings["data"]), **others) as server,
-        grpc.insecure_channel(server.address) as channel,
-    ):
-        yield Registry(channel, "default")
-
-
-def _is_served(settings: dict[str, str]) -> bool:
+def _is_served(settings: Settings) -> bool:
     """Tell whether a server starts there, once something is there: else it would make that."""
-    if not _is_begun(_place(settings)):
+    if not _is_begun(place_of(settings)):
         return False
     try:
-        with _serving(settings):
+        with registry_at(settings):
             return True
     except StartError:
         return False
@@ -192,7 +174,3 @@ def _is_begun(place: Place) -> bool:
     if place.database is None and not (place.data / "modelkeep.db").exists():
         return False
     return "setting" in tables(place) and ask(place, "SELECT key FROM setting") != []
-
-
-def _check_sound(findings: Iterator[offline.Finding]) -> None:
-    assert [one for one in findings if isinstance(one, offline.Damage)] == []

@@ -82,6 +82,11 @@ class Postgres:
         """Let it answer again."""
         self._signal_all(signal.SIGCONT)
 
+    def crash(self) -> None:
+        """End all of it at once, in the middle of whatever it does."""
+        self._signal_all(signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+
     def _signal_all(self, number: int) -> None:
         # Each of its processes is the leader of a group.
         for process in [self.pid, *_children(self.pid)]:
@@ -101,12 +106,26 @@ class Postgres:
         assert done.returncode == 0, done.stderr.decode()
 
 
-def new_database(url: str) -> str:
-    """Make an empty database at the server of another, and tell its URL."""
+def new_database(url: str, template: str | None = None) -> str:
+    """Make a database at the server of another, and tell its URL.
+
+    It's empty, or like a `template` that nobody is connected to.
+    """
     name = f"test_{secrets.token_hex(8)}"
+    like = f'TEMPLATE "{_name(template)}" STRATEGY FILE_COPY' if template else ""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" {like}'.encode())
     return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def drop_database(url: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    with psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl(), autocommit=True) as it:
+        it.execute(f'DROP DATABASE "{_name(url)}" WITH (FORCE)'.encode())
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
 
 
 def through(url: str, address: str) -> str:
