@@ -158,6 +158,17 @@ class TestS3Store(BlobStoreSpec):
         assert refused.value.reason == "UPLOAD_LEASE_LOST"
         assert content(other, late.key, 4 * PIECE) == A + B
 
+    def test_who_lost_a_part_drops_nothing_of_it(self, store: S3Store) -> None:
+        slow = store.stage(4 * PIECE)
+        _send(slow, A)
+        owner = store.stage(4 * PIECE, slow.key)
+
+        slow.discard()
+        _send(owner, B)
+        owner.publish()
+
+        assert content(store, owner.key, 4 * PIECE) == A + B
+
     def test_what_was_dropped_can_not_be_gone_on_with(self, store: S3Store, other: S3Store) -> None:
         late = store.stage(4 * PIECE)
         _send(late, A)

@@ -256,6 +256,7 @@ def test_a_write_whose_commit_is_not_answered_is_made_once(
     written = behind.submit(_add("a", once))
     with closing(PostgresDatabase(url)) as other:
         until(lambda: _keys(other) == ["a"])
+    assert not written.done()
     proxy.cut()
 
     assert written.result() == "a"
