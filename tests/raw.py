@@ -22,6 +22,7 @@ def ask(stored: Stored, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Run SQL with `?` for values, and answer its rows, if it has some."""
     if stored.database is None:
         with closing(apsw.Connection(str(stored.data / "modelkeep.db"))) as connection:
+            connection.set_busy_timeout(10_000)  # its server may be writing
             return connection.execute(sql, cast("Any", values)).fetchall()
     with psycopg.connect(stored.database, autocommit=True) as other:
         cursor = other.execute(sql.replace("?", "%s").encode(), values)

@@ -20,6 +20,7 @@ from tests.services.wire import Registry
 
 UPLOADERS = 8
 SECONDS = 8
+LEAST = 4
 SERVER = ("-m", "tests.faults.collecting_server")
 
 
@@ -41,13 +42,12 @@ def blobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tu
     return ("--blobs", made())
 
 
-def _again_and_again(do: Callable[[], object], until: float) -> int:
-    """Do something in rounds; answer in how many."""
-    rounds = 0
-    while time.monotonic() < until:
+def _again_and_again(do: Callable[[], object]) -> None:
+    """Do something for some time, and some times at least, however busy the machine is."""
+    until, rounds = time.monotonic() + SECONDS, 0
+    while rounds < LEAST or time.monotonic() < until:
         do()
         rounds += 1
-    return rounds
 
 
 @pytest.mark.timeout(300)
@@ -55,7 +55,7 @@ def test_checks_beside_uploads_and_collections(
     place: Path, database: str | None, blobs: tuple[str, ...]
 ) -> None:
     options = blobs if database is None else (*blobs, "--database", database)
-    stop, until = threading.Event(), time.monotonic() + SECONDS
+    stop = threading.Event()
     with (
         serving(place / "data", *options, program=SERVER) as server,
         registry_of(server) as r,
@@ -66,11 +66,9 @@ def test_checks_beside_uploads_and_collections(
         ]
         working = [pool.submit(uploader.run) for uploader in uploaders]
         deleted: list[int] = []
-        collecting = pool.submit(
-            _again_and_again, lambda: deleted.append(collect(r).deleted_blobs), until
-        )
+        collecting = pool.submit(_again_and_again, lambda: deleted.append(collect(r).deleted_blobs))
         try:
-            checks = _again_and_again(lambda: _is_whole(r), until)
+            _again_and_again(lambda: _is_whole(r))
         finally:
             stop.set()
         for one in working:
@@ -82,7 +80,7 @@ def test_checks_beside_uploads_and_collections(
         (finding, *_) = found(checked(r))
 
         assert "error" not in {json.loads(line).get("level") for line in server.log().splitlines()}
-    assert min(checks, sum(deleted)) > 3
+    assert sum(deleted) > LEAST
     assert finding[0] == "blob"
 
 

@@ -56,6 +56,7 @@ def test_whatever_value_is_changed(server: RunningServer, table: str, tmp_path: 
         closing(apsw.Connection(str(server.data / "modelkeep.db"))) as rows,
         grpc.insecure_channel(server.address) as channel,
     ):
+        rows.set_busy_timeout(10_000)
         r = Registry(channel, "default")
         columns = [name for _, name, *_ in rows.execute(f"PRAGMA table_info({table})")]
         first = next(rows.execute(f"SELECT {', '.join(columns)} FROM {table}"))
