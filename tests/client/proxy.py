@@ -42,11 +42,11 @@ class Proxy:
     def cut(self) -> None:
         """Cut all connections now."""
         with self._lock:
-            self._withholding = False
             self.cuts += bool(self._open)
             for one in self._open:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
+            self._withholding = False  # only now, or an answer would slip through
 
     def __enter__(self) -> Self:
         self._start(self._accept)

@@ -21,7 +21,7 @@ import apsw
 
 from modelkeep_server import __main__ as program
 from modelkeep_server.blobs import local_staged
-from modelkeep_server.domain import collection, sealing, upkeep
+from modelkeep_server.domain import collection, sealing, turns, upkeep
 from modelkeep_server.records import operations, sqlite
 
 FLUSH_BYTES = 256 * 1024
@@ -69,6 +69,7 @@ def make_batches_small() -> None:
     operations.LEASE_US = LEASE_US
     # What a server does by itself would mix with the steps of the act.
     upkeep.sweep = lambda *_: None
+    turns.Turn._run = lambda *_: None  # type: ignore[method-assign]  # for this process
 
 
 class Steps:
