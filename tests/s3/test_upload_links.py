@@ -268,20 +268,21 @@ def _under_way(blobs: str) -> list[str]:
 
 
 def test_links_for_the_same_blob_again_and_again_leave_the_last(tmp_path: Path, blobs: str) -> None:
+    data = os.urandom(1000)
     with (
         run_server(tmp_path / "data", blobs=blobs) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         registry = Registry(channel, "default")
-        first = upload_link(registry)
-        put(first, DATA)
-        again = [upload_link(registry) for _ in range(5)]
+        first = upload_link(registry, data)
+        put(first, data)
+        again = [upload_link(registry, data) for _ in range(5)]
 
         assert ask(server, "SELECT count(*) FROM staged_part") == [(1,)]
         assert _under_way(blobs) == [_object(again[-1])]
-        assert _refused_put(first, DATA) == 404
-        put(again[-1], DATA)
-        assert _finish(registry)[-1].complete
+        assert _refused_put(first, data) == 404
+        put(again[-1], data)
+        assert _finish(registry, data)[-1].complete
         assert ask(server, "SELECT count(*) FROM staged_part") == [(0,)]
         assert _under_way(blobs) == []
 
