@@ -7,6 +7,7 @@ Each has a store of its own, as two processes have, and one database.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class Late(S3Bucket):
         self.__dict__.update(bucket_at_place(world.place).__dict__)
         self._meanwhile = meanwhile
 
-    def send(self, name: str, upload: str, number: int, data: bytes) -> Any:
+    def send(self, name: str, upload: str, number: int, data: bytes | mmap) -> Any:
         meanwhile, self._meanwhile = self._meanwhile, lambda: 0
         meanwhile()
         return super().send(name, upload, number, data)

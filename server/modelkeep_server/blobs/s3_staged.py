@@ -17,6 +17,7 @@ from itertools import accumulate
 
 from modelkeep_server.blobs.s3_bucket import Piece, S3Bucket, UploadOverError
 from modelkeep_server.blobs.s3_errors import unavailable
+from modelkeep_server.blobs.s3_piece import PieceBuffer
 from modelkeep_server.blobs.writers import Writers, lost
 
 
@@ -46,8 +47,9 @@ class S3StagedBlob:
         self._uploads: list[str] = []  # the last is the one in use
         self._pieces: list[Piece] = []
         self._object_size: int | None = None
-        self._full: bytes | None = None
-        self._filling = bytearray()
+        self._full: PieceBuffer | None = None
+        self._filling = PieceBuffer(piece_size)
+        self._spare: PieceBuffer | None = None
         self._lost = False
         self._closed = False
         # Held while what is noted here changes; nothing is asked of the store meanwhile.
@@ -59,7 +61,7 @@ class S3StagedBlob:
     @property
     def size(self) -> int:
         """How many bytes are there, in the store and in memory."""
-        return self._durable + len(self._full or b"") + len(self._filling)
+        return self._durable + (self._full.size if self._full else 0) + self._filling.size
 
     def lose(self) -> None:
         """Change nothing any more: the part is someone else's from now on."""
@@ -71,14 +73,15 @@ class S3StagedBlob:
         raise ValueError(f"{self.key} can't be read before it is published")
 
     def write(self, data: bytes) -> None:
-        """Append all of `data`, or nothing where it raises."""
-        if self._full is not None and len(self._filling) >= self._piece_size:
-            self.flush()
-        with self._writable():
-            if self._object_size is not None:
-                raise ValueError(f"{self.key} is whole")
-            self._filling += data
-            self._cut()
+        """Append all of `data`; where it raises nothing, or so much as makes whole pieces."""
+        for at in range(0, len(data), self._piece_size):
+            some = data[at : at + self._piece_size]
+            if self._full is not None and self._filling.room < len(some):
+                self.flush()
+            with self._writable():
+                if self._object_size is not None:
+                    raise ValueError(f"{self.key} is whole")
+                self._add(some)
 
     def flush(self, *, last: bool = False) -> int:
         """Send the whole pieces that are there, and the `last` of several, if it is shorter."""
@@ -86,9 +89,9 @@ class S3StagedBlob:
             with self._writable():
                 whole = (self.size - self._durable) // self._piece_size
             for _ in range(whole):
-                self._send(self._full or b"")
-            if last and self._pieces and self._filling:
-                self._send(bytes(self._filling))
+                self._send(self._full or self._filling)
+            if last and self._pieces and self._filling.size:
+                self._send(self._filling)
             with self._writable():
                 return self._durable
 
@@ -101,16 +104,16 @@ class S3StagedBlob:
                 self._object_size = None
                 self._pieces = _fitting(self._pieces, size)
                 size = self._durable
-            kept = ((self._full or b"") + self._filling)[: size - self._durable]
-            self._full, self._filling = None, bytearray(kept)
-            self._cut()
+            left = [buffer.content() for buffer in (self._full, self._filling) if buffer]
+            self._full, self._filling = None, PieceBuffer(self._piece_size)
+            self._add(b"".join(left)[: size - self._durable])
 
     def publish(self) -> bool:
         """Make an object of the pieces; answer whether it certainly is one of them."""
         self.flush(last=True)
         with self._sending:
             with self._writable():
-                data = bytes(self._filling)
+                data = self._filling.content()
             if self._object_size is not None:
                 is_ours = False
             elif self._pieces:
@@ -137,7 +140,8 @@ class S3StagedBlob:
         """Leave the pieces as they are. May be called again."""
         with self._sending, self._changing:
             self._closed = True
-            self._full, self._filling = None, bytearray()
+            self._full = self._spare = None
+            self._filling = PieceBuffer(self._piece_size)
         self._writers.leave(self)
 
     @property
@@ -177,27 +181,34 @@ class S3StagedBlob:
         else:
             self._uploads.insert(0, upload)
 
-    def _cut(self) -> None:
-        if self._full is None and len(self._filling) >= self._piece_size:
-            with memoryview(self._filling) as filled:
-                self._full = bytes(filled[: self._piece_size])
-            del self._filling[: self._piece_size]
+    def _add(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._filling.add(left) :]
+            self._turn()
 
-    def _send(self, data: bytes) -> None:
+    def _turn(self) -> None:
+        """Fill another piece, once one is full and the one before has left."""
+        if self._full is None and not self._filling.room:
+            self._full = self._filling
+            self._filling = self._spare or PieceBuffer(self._piece_size)
+            self._spare = None
+
+    def _send(self, buffer: PieceBuffer) -> None:
         if not self._uploads:
             self._uploads.append(self._bucket.begin(self._name))
         with self._writable():
             number = len(self._pieces) + 1
         try:
-            piece = self._bucket.send(self._name, self._uploads[-1], number, data)
+            piece = self._bucket.send(self._name, self._uploads[-1], number, buffer.body())
         except UploadOverError as over:
             raise lost() from over
         with self._writable():
             self._pieces.append(piece)
-            if self._full is None:
-                self._filling = bytearray()
-            self._full = None
-            self._cut()
+            buffer.clear()
+            if buffer is self._full:
+                self._full, self._spare = None, buffer
+                self._turn()
 
     def _complete(self) -> bool:
         try:
