@@ -10,7 +10,7 @@ T ?= tests
 RUN := .venv/bin/python -m
 PYTEST := $(RUN) pytest -p tests.plugins.no_skips -p tests.plugins.tallies
 # What takes other servers and tools, or long; `make test` leaves it out.
-HEAVY := minio or helm or faults
+HEAVY := minio or helm or faults or image
 # Tests that measure time run by themselves. Of a narrow choice one group may be empty (5).
 EACH := -n auto --dist loadgroup -m
 # The last that there was; whoever has none and no Go skips its tests, aloud.

@@ -23,6 +23,7 @@ pytestmark = [
         reason="building an image takes root, buildah and mmdebstrap",
     ),
     pytest.mark.timeout(600),
+    pytest.mark.image,
     # One worker builds it, for all of its tests.
     pytest.mark.xdist_group("image"),
 ]

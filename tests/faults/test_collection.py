@@ -78,6 +78,7 @@ def _lines(log: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.splitlines()]
 
 
+@pytest.mark.faults
 @pytest.mark.rounds("collection")
 @pytest.mark.timeout(7200)
 def test_collections_beside_uploads_lose_nothing(place: Path, tally: Tally) -> None:

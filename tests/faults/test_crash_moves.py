@@ -39,7 +39,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
         return data, state(registry)
 
 
-@pytest.fixture(params=["sqlite", "s3"])
+@pytest.fixture(params=["sqlite", pytest.param("s3", marks=pytest.mark.faults)])
 def make_target(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Making:

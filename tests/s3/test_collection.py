@@ -56,6 +56,8 @@ def test_what_was_put_and_got_no_row_goes_after_its_grace_time(tmp_path: Path, b
         age(server)
         old = collect(registry)
 
-        assert (old.deleted_blobs, old.deleted_bytes) == (len(left), 10_000 * len(left))
+        assert old.deleted_blobs == len(left)
+        # A store may list what was cut off as shorter than it is.
+        assert 0 < old.deleted_bytes <= 10_000 * len(left)
         assert _objects(blobs) == named
         assert download(registry, registry.version(1), *FILES) == list(FILES.values())
