@@ -180,9 +180,11 @@ def _asset_for(
     tx: Transaction, name: AssetName, request: version_service_pb2.CreateVersionRequest
 ) -> StoredAsset:
     """Find the asset of a new version, or make it where the request says so."""
-    if request.create_asset and asset_rows.find(tx.session, name) is None:
+    asset = asset_rows.find(tx.session, name)
+    if asset is None and request.create_asset:
         return assets.add(tx, name, asset_pb2.Asset(kind=request.kind))
-    asset = assets.live(tx.session, name)
+    if asset is None or asset.deleted_us is not None:
+        asset = assets.live(tx.session, name)  # which says why there is none
     if request.kind and request.kind != asset.kind:
         kinds = asset_pb2.AssetKind.Name
         kind, requested = (
