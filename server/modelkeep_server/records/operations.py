@@ -168,18 +168,7 @@ def advance(
     session: Session, operation: StoredOperation, cursor: str, progress: bytes, now_us: int
 ) -> StoredOperation:
     """Note how far it is, and answer it so; `LostError` where it is another's."""
-    changed = session.run(
-        _ADVANCE,
-        id=operation.id,
-        fence=operation.fence,
-        cursor=cursor,
-        progress=progress,
-        lease_us=now_us + LEASE_US,
-    )
-    row = session.row(_BY_ID, id=operation.id)
-    if not changed or row is None:
-        raise LostError
-    return _stored(row)
+    return _kept(session, _ADVANCE, operation, progress, now_us, cursor=cursor)
 
 
 def renew(
@@ -189,9 +178,24 @@ def renew(
 
     Whoever takes it over begins that step again.
     """
-    lease_us = now_us + LEASE_US
+    return _kept(session, _RENEW, operation, progress, now_us)
+
+
+def _kept(
+    session: Session,
+    statement: Statement,
+    operation: StoredOperation,
+    progress: bytes,
+    now_us: int,
+    **values: object,
+) -> StoredOperation:
     changed = session.run(
-        _RENEW, id=operation.id, fence=operation.fence, progress=progress, lease_us=lease_us
+        statement,
+        id=operation.id,
+        fence=operation.fence,
+        progress=progress,
+        lease_us=now_us + LEASE_US,
+        **values,
     )
     row = session.row(_BY_ID, id=operation.id)
     if not changed or row is None:
