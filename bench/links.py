@@ -5,8 +5,7 @@ import shutil
 from functools import cached_property
 from pathlib import Path
 
-from minio import Minio
-from tests.parts.s3 import BUCKET, KEYS
+from tests.parts.s3 import BUCKET
 
 from bench import servers
 from bench.bounds import MIB, seconds
@@ -44,7 +43,9 @@ class _Links:
     def put(self) -> float:
         file = str(self._file())
         self._stored = True
-        return self._size / seconds(lambda: self._store.fput_object(BUCKET, FILE, file))
+        return self._size / seconds(
+            lambda: self._scene.store_client.fput_object(BUCKET, FILE, file)
+        )
 
     def pull(self) -> float:
         if not self._pushed:
@@ -58,7 +59,7 @@ class _Links:
         if not self._stored:
             self.put()
         target = self._folder / "got"
-        taken = seconds(lambda: self._store.fget_object(BUCKET, FILE, str(target)))
+        taken = seconds(lambda: self._scene.store_client.fget_object(BUCKET, FILE, str(target)))
         target.unlink()
         return self._size / taken
 
@@ -78,8 +79,3 @@ class _Links:
         server = self._scene.parts.enter_context(servers.modelkeep(data, "--blobs", blobs))
         client = Client(server.address, cache=self._folder / "cache")
         return self._scene.parts.enter_context(client)
-
-    @cached_property
-    def _store(self) -> Minio:
-        endpoint = f"127.0.0.1:{self._scene.store.port}"
-        return Minio(endpoint, KEYS.access, KEYS.secret, secure=False, region="us-east-1")

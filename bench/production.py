@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from minio import Minio
 from tests.parts.postgres import new_database
-from tests.parts.s3 import BUCKET, KEYS
+from tests.parts.s3 import BUCKET
 
 from bench import servers
 from bench.bounds import MIB, seconds
@@ -108,7 +107,9 @@ class _Store:
         data: Any = _Stream(Payload(self._size))
         size = self._size * MIB
         return self._size / seconds(
-            lambda: self._client.put_object(BUCKET, "straight", data, size, part_size=16 * MIB)
+            lambda: self._scene.store_client.put_object(
+                BUCKET, "straight", data, size, part_size=16 * MIB
+            )
         )
 
     def download(self) -> float:
@@ -121,7 +122,7 @@ class _Store:
         raise CannotMeasureError("the store has nothing to read")
 
     def _read(self) -> None:
-        response = self._client.get_object(BUCKET, "straight")
+        response = self._scene.store_client.get_object(BUCKET, "straight")
         try:
             for _ in response.stream(MIB):
                 pass
@@ -140,11 +141,6 @@ class _Store:
         self._work.upload(data)
         self._work.create("large", data.digest)
         return "large"
-
-    @cached_property
-    def _client(self) -> Minio:
-        endpoint = f"127.0.0.1:{self._scene.store.port}"
-        return Minio(endpoint, KEYS.access, KEYS.secret, secure=False, region="us-east-1")
 
     @cached_property
     def _work(self) -> Work:

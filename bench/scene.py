@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from minio import Minio
 from tests.parts.minio import minio
 from tests.parts.postgres import Postgres, postgres
-from tests.parts.s3 import S3Server
+from tests.parts.s3 import KEYS, S3Server
 
 from bench import servers
 from bench.rows import CannotMeasureError
@@ -90,6 +91,12 @@ class Scene:
         if shutil.which("minio") is None:
             raise CannotMeasureError("no minio on PATH; `make bench` builds it where Go is")
         return self.parts.enter_context(minio())
+
+    @cached_property
+    def store_client(self) -> Minio:
+        """The store's own client, straight to it."""
+        endpoint = f"127.0.0.1:{self.store.port}"
+        return Minio(endpoint, KEYS.access, KEYS.secret, secure=False, region="us-east-1")
 
     @cached_property
     def on_disk(self) -> Work:
