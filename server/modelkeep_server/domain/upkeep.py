@@ -1,11 +1,10 @@
 """What the server does by itself: at its start, and again and again."""
 
 import math
-from contextlib import suppress
 from functools import partial
 
-from modelkeep.errors import AbortedError, UnavailableError
 from modelkeep_server.blobs import BlobStore
+from modelkeep_server.domain.uploads import drop_part
 from modelkeep_server.records import kept_answers, sealing, staging
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.records import Records
@@ -37,9 +36,8 @@ def sweep(records: Records, store: BlobStore) -> None:
     records.bookkeep(lambda session: kept_answers.drop_old(session, now))
     for part in staging.old(records.read(), now - PART_KEPT_US, now):
         if records.bookkeep(partial(staging.drop, part=part)):
-            # Also what was published but never had its row. What can't be dropped now is a stray.
-            with suppress(AbortedError, UnavailableError):
-                store.stage(part.size, part.key).discard()
+            # Also what was published but never had its row.
+            drop_part(store, part.size, part.key)
     _drop_strays(records, store, (now - PART_KEPT_US) / 1e6)
 
 

@@ -9,13 +9,12 @@
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 
-from modelkeep.errors import AbortedError, InvalidArgumentError, UnavailableError
+from modelkeep.errors import InvalidArgumentError
 from modelkeep.v1 import artifact_service_pb2 as pb
 from modelkeep_server.blobs import BlobStore, UploadLink
 from modelkeep_server.domain import links, possession
-from modelkeep_server.domain.uploads import check_free
+from modelkeep_server.domain.uploads import check_free, drop_part
 from modelkeep_server.records import staging
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.encode import digest_bytes
@@ -93,9 +92,7 @@ def _expect(records: Records, call: Call, parent: str, given: _Links) -> _Parts:
 
 def _drop(store: BlobStore, parts: _Parts) -> None:
     for size, key in parts:
-        # What can't be dropped now has no row, and is swept.
-        with suppress(AbortedError, UnavailableError):
-            store.stage(size, key).discard()
+        drop_part(store, size, key)
 
 
 def _check_size(size: int, field: str) -> None:

@@ -158,9 +158,7 @@ class Upload:
             raise
         self._staged = fresh
         if earlier:
-            # What can't be dropped now has no row any more, and is swept.
-            with suppress(AbortedError, UnavailableError):
-                self._store.stage(header.size, earlier).discard()
+            drop_part(self._store, header.size, earlier)
 
     def _go_on(self) -> None:
         header, principal = self.header, self._call.principal
@@ -344,6 +342,12 @@ def _publish(session: Session, part: Part, parent: str, blob: StoredBlob) -> boo
     if not staging.drop(session, part):
         raise _lease_lost(blob.digest)
     return blobs.add(session, parent, blob, now_us())
+
+
+def drop_part(store: BlobStore, size: int, key: str) -> None:
+    """Drop a part that has no row any more; what can't be dropped now is swept."""
+    with suppress(AbortedError, UnavailableError):
+        store.stage(size, key).discard()
 
 
 def check_free(part: Part, header: pb.UploadHeader, now: int) -> None:
