@@ -1,9 +1,10 @@
 """Three replicas on one Postgres and one S3 store, used by 200 clients at once: `make soak`.
 
-Meanwhile garbage is collected every ten seconds, the registry is backed up, and replicas are
-stopped and killed. At the end nothing that was acknowledged may be lost or wrong, every reader of
-the log must have seen the same, verify must find the registry and its last backup whole, and a
-restore of that must work. Prints one line of JSON; fails where something is not as it should be.
+Meanwhile garbage is collected every ten seconds, the registry is checked and backed up, and
+replicas are stopped and killed. At the end nothing that was acknowledged may be lost or wrong,
+every reader of the log must have seen the same, verify must find the registry and its last backup
+whole, and a restore of that must work. Prints one line of JSON; fails where something is not as it
+should be.
 
 MINUTES is how long clients go on (10), SEED what their choices begin with, CLIENTS how many (200).
 """

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from google.protobuf.message import Message
 from tests.faults.asking import Asking
 from tests.services.wire import Registry
 from tests.soak.replicas import BALANCED
@@ -64,10 +66,23 @@ def every(seconds: float, work: Callable[[], object]) -> Iterator[Chore]:
         chore.stop()
 
 
-class Collector(Asking):
-    """Asks for a collection every ten seconds, and lets bytes age by a day before it does."""
+class Operating(Asking):
+    """A client that asks for operations, and waits for each."""
 
     channel_options = BALANCED
+
+    def _end(self, registry: Registry, start: Any, request: Message, answer: Message) -> None:
+        """Start an operation, and let it end; `answer` takes its response."""
+        operation = self._insist(lambda: start(request, metadata=registry.metadata))
+        get = operation_service_pb2.GetOperationRequest(name=operation.name)
+        while not operation.done:
+            time.sleep(0.2)
+            operation = self._insist(lambda: registry.operations.GetOperation(get))
+        assert operation.response.Unpack(answer), operation
+
+
+class Collector(Operating):
+    """Asks for a collection every ten seconds, and lets bytes age by a day before it does."""
 
     def __init__(self, address: str, database: str, settled_seconds: float) -> None:
         """Let age what nobody has sent or sealed for so long: it is sure to be used or left."""
@@ -86,17 +101,31 @@ class Collector(Asking):
             return
         self._records.write(partial(_age, before_us=now_us() + GRACE_US - self._settled_us))
         request = admin_service_pb2.CollectGarbageRequest(request_id=str(uuid.uuid4()))
-        operation = self._insist(
-            lambda: registry.admin.CollectGarbage(request, metadata=registry.metadata)
-        )
-        get = operation_service_pb2.GetOperationRequest(name=operation.name)
-        while not operation.done:
-            time.sleep(0.2)
-            operation = self._insist(lambda: registry.operations.GetOperation(get))
         answer = admin_service_pb2.CollectGarbageResponse()
-        assert operation.response.Unpack(answer), operation
+        self._end(registry, registry.admin.CollectGarbage, request, answer)
         self.collections += 1
         self.deleted_blobs += answer.garbage.deleted_blobs
+
+
+class Checker(Operating):
+    """Asks for a check of everything, now and then of all bytes too; it must find all whole."""
+
+    def __init__(self, address: str, seconds: float) -> None:
+        """Ask so long after the last one."""
+        super().__init__(address, "checker")
+        self.checks = 0
+        self._seconds = seconds
+
+    def _act(self, registry: Registry) -> None:
+        if self._stop.wait(self._seconds):
+            return
+        request = admin_service_pb2.VerifyRegistryRequest(
+            read_data=self.checks % 5 == 4, request_id=str(uuid.uuid4())
+        )
+        answer = admin_service_pb2.VerifyRegistryResponse()
+        self._end(registry, registry.admin.VerifyRegistry, request, answer)
+        assert not answer.finding_count, answer
+        self.checks += 1
 
 
 def admin(*arguments: str | Path) -> str:

@@ -18,13 +18,14 @@ from tests.parts.postgres import new_database, postgres
 from tests.parts.s3 import ENVIRONMENT, S3Server
 from tests.parts.seaweed import seaweed
 from tests.services.wire import Registry
-from tests.soak.chores import Chore, Collector, admin, every
+from tests.soak.chores import Checker, Chore, Collector, admin, every
 from tests.soak.clients import Client
 from tests.soak.followers import Follower, order_of_log
 from tests.soak.replicas import BALANCED, Replica, Replicas, quarters, replicas
 
 _FOLLOWERS = 10
 _SETTLED_SECONDS = 20.0
+_CHECK_SECONDS = 30.0
 _SAMPLE_SECONDS = 2.0
 # A replica's memory grows at first, until its caches are full and all of its threads are there.
 _WARM_UP = 0.25
@@ -89,7 +90,8 @@ def _load(plan: Plan, place: Place, running: Replicas) -> tuple[Totals, list[str
     acting = [Client(address, f"client-{n}", plan.seed) for n in range(plan.clients - _FOLLOWERS)]
     followers = [Follower(address, f"follower-{n}") for n in range(_FOLLOWERS)]
     collector = Collector(address, place.database, min(_SETTLED_SECONDS, plan.seconds / 6))
-    everybody: list[Asking] = [*followers, collector, *acting]
+    checker = Checker(address, min(_CHECK_SECONDS, plan.seconds / 6))
+    everybody: list[Asking] = [*followers, collector, checker, *acting]
     for one in everybody:
         one.start()
     with (
@@ -98,7 +100,7 @@ def _load(plan: Plan, place: Place, running: Replicas) -> tuple[Totals, list[str
         every(_SAMPLE_SECONDS, running.sample) as samples,
     ):
         _wait(plan.seconds, everybody)
-    faults = _ended([*acting, collector]) + _failed(restarts, backups, samples)
+    faults = _ended([*acting, collector, checker]) + _failed(restarts, backups, samples)
     wrong = Counter(["wrong"] * len(faults))
     with grpc.insecure_channel(address, BALANCED) as channel:
         registry = Registry(channel, "default")
@@ -121,6 +123,7 @@ def _load(plan: Plan, place: Place, running: Replicas) -> tuple[Totals, list[str
         "collections": collector.collections,
         "deleted_blobs": collector.deleted_blobs,
         "collected_meanwhile": sum(client.collected_meanwhile for client in acting),
+        "checks": checker.checks,
         "backups": backups.done + 1,
         "lost": wrong["lost"],
         "wrong": wrong["wrong"],
