@@ -23,6 +23,7 @@ from modelkeep_server.edge.server import GrpcServer
 from modelkeep_server.edge.stopping import Stop
 from modelkeep_server.settings import load
 from modelkeep_server.values.capacity import Capacity
+from modelkeep_server.values.hints import ReadShortly
 
 PRINCIPAL_KEY = b"a key of these tests"
 
@@ -80,14 +81,24 @@ def of_database(url: str | None) -> dict[str, str]:
 
 @contextmanager
 def run_edge(
-    *services: Service, capacity: Capacity | None = None, drain_seconds: float = 2
+    *services: Service,
+    capacity: Capacity | None = None,
+    drain_seconds: float = 2,
+    read_shortly: ReadShortly | None = None,
 ) -> Iterator[RunningServer]:
     """Run the edge alone around these services."""
 
     def start(parts: _Parts) -> tuple[Run, Stop, Callable[[], None]]:
         stop = Stop()
         identity = OpenIdentity(PRINCIPAL_KEY)
-        edge = Edge(identity, OpenAccess(), capacity or Capacity(), parts.metrics, parts.log)
+        edge = Edge(
+            identity,
+            OpenAccess(),
+            capacity or Capacity(),
+            parts.metrics,
+            parts.log,
+            read_shortly=read_shortly,
+        )
 
         async def run(ready: Ready) -> None:
             server = GrpcServer(edge, services, parts.metrics)

@@ -131,7 +131,7 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             capacity,
             figures,
             log,
-            quick_reads=not records.is_shared,
+            read_shortly=records.read_shortly,
             tracer=tracer,
         )
         _show(figures, records)

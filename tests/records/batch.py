@@ -4,8 +4,8 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from modelkeep_server.records.batches import Work
 from modelkeep_server.records.sql import Session
-from modelkeep_server.records.writer import Work
 
 
 class Queued(Protocol):

@@ -1,6 +1,8 @@
 """What every call meets at the edge, told on a toy service over a real channel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import grpc
 import pytest
@@ -13,6 +15,8 @@ from modelkeep_server.edge.methods import resolve
 from modelkeep_server.edge.metrics import Metrics
 from modelkeep_server.values.capacity import Capacity
 from modelkeep_server.values.start import StartError
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -42,9 +46,53 @@ def test_a_call_is_answered_logged_and_counted(running: RunningServer, toy: ToyC
     assert running.figure("modelkeep_received_bytes_total", method=method) == 7
 
 
-def test_only_quick_requests_run_on_the_event_loop(toy: ToyClient) -> None:
+def test_only_coroutines_and_short_reads_run_on_the_event_loop(toy: ToyClient) -> None:
     assert toy.unary("Quick", "") == "server"
-    assert toy.unary("Quick", "slow").startswith("unary")
+    assert toy.unary("Short", "") == "server"
+    assert toy.unary("Short", "slow").startswith("unary")
+
+
+def test_short_reads_run_where_they_are_asked_to() -> None:
+    def elsewhere(work: Callable[[], T]) -> Future[T]:
+        return threads.submit(work)
+
+    with (
+        ThreadPoolExecutor(thread_name_prefix="short") as threads,
+        run_edge((descriptor(), ToyService()), read_shortly=elsewhere) as running,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        toy = ToyClient(channel)
+        assert toy.unary("Quick", "") == "server"
+        assert toy.unary("Short", "").startswith("short")
+        assert toy.unary("Short", "slow").startswith("unary")
+        assert toy.unary("Short", "longer").startswith("unary")
+        with pytest.raises(grpc.RpcError) as refused:
+            toy.unary("Short", "break")
+
+        assert info_of(refused.value).reason == "INTERNAL_ERROR"
+        method = "toy.ToyService/Short"
+        assert running.figure("modelkeep_calls_total", method=method, code="OK") == 3
+
+
+def test_short_reads_have_a_cap_and_a_time() -> None:
+    def never(work: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+        return future
+
+    capacity = Capacity(unary_calls=2, unary_seconds=0.3)
+    with (
+        run_edge((descriptor(), ToyService()), capacity=capacity, read_shortly=never) as running,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        told = []
+        for _ in range(3):
+            with pytest.raises(grpc.RpcError) as refused:
+                ToyClient(channel).unary("Short", "")
+            told.append(info_of(refused.value).reason)
+
+    # What nobody waits for any more still counts, as it still runs.
+    assert told == ["CALL_TOO_LONG", "CALL_TOO_LONG", "TOO_MANY_CALLS"]
 
 
 def test_a_write_says_which_event_it_made(toy: ToyClient) -> None:
@@ -55,7 +103,7 @@ def test_a_write_says_which_event_it_made(toy: ToyClient) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05abc", b"\x0a\x02\xff\xfe"])
-@pytest.mark.parametrize("method", ["Echo", "Quick"])
+@pytest.mark.parametrize("method", ["Echo", "Short", "Quick"])
 def test_bytes_that_are_no_message_are_refused(toy: ToyClient, method: str, raw: bytes) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         toy.call(method)(raw)

@@ -18,11 +18,11 @@ from google.rpc.status_pb2 import Status
 from modelkeep.errors import FailedPreconditionError
 from modelkeep.v1 import options_pb2
 from modelkeep_server.values.call import Answer, Call
-from modelkeep_server.values.hints import on_loop
+from modelkeep_server.values.hints import NotShortError, short_read
 
 CHUNK = bytes(1024 * 1024)
 
-_UNARY = ("Echo", "Quick", "Sleep", "Refuse", "Break", "Who", "Write")
+_UNARY = ("Echo", "Short", "Quick", "Sleep", "Refuse", "Break", "Who", "Write")
 
 
 def descriptor(permission: str = "toys.play") -> ServiceDescriptor:
@@ -64,8 +64,15 @@ class ToyService:
     def Echo(self, request: StringValue, call: Call) -> bytes:
         return BytesValue(value=request.value.encode()).SerializeToString()
 
-    @on_loop(lambda request: request.value != "slow")
-    def Quick(self, request: StringValue, call: Call) -> BytesValue:
+    async def Quick(self, request: StringValue, call: Call) -> BytesValue:
+        return BytesValue(value=threading.current_thread().name.encode())
+
+    @short_read(lambda request: request.value != "slow")
+    def Short(self, request: StringValue, call: Call) -> BytesValue:
+        if request.value == "longer" and threading.current_thread().name.startswith("short"):
+            raise NotShortError
+        if request.value == "break":
+            raise RuntimeError("a secret")
         return BytesValue(value=threading.current_thread().name.encode())
 
     def Sleep(self, request: StringValue, call: Call) -> BytesValue:

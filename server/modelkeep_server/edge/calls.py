@@ -12,7 +12,7 @@ from modelkeep.errors import Error
 from modelkeep_server.edge.metrics import MethodMetrics
 from modelkeep_server.edge.tracing import Span
 from modelkeep_server.values.call import Call
-from modelkeep_server.values.hints import Quick
+from modelkeep_server.values.hints import IsShort
 
 UNCALLED = Call("", "", "", "", b"", 0)
 
@@ -38,7 +38,8 @@ class Method:
         function: The service's method: `(request or requests, call)`.
         check: Refuses a request that breaks the contract's rules.
         resource: Tells which resource a request is about, for the log.
-        quick: Tells whether a request is so quick that it runs on the event loop.
+        on_loop: Whether it is a coroutine, for the event loop.
+        is_short: Tells whether a request asks for a short read.
     """
 
     name: str
@@ -49,7 +50,8 @@ class Method:
     check: Callable[[Message], None]
     resource: Callable[[Message], str]
     metrics: MethodMetrics
-    quick: Quick | None
+    on_loop: bool
+    is_short: IsShort | None
 
 
 class Rpc:

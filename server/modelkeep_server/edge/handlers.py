@@ -28,6 +28,7 @@ from modelkeep_server.edge.transfers import Transfer
 from modelkeep_server.edge.unary import Unary
 from modelkeep_server.edge.watches import Watch
 from modelkeep_server.values.capacity import Capacity
+from modelkeep_server.values.hints import ReadShortly
 
 Handle = Callable[[Any, Any], Awaitable[Any]]
 Body = Callable[[Rpc, Any, Any], Awaitable[Any]]
@@ -52,12 +53,12 @@ class Edge:
         metrics: Metrics,
         log: Logger,
         *,
-        quick_reads: bool = True,
+        read_shortly: ReadShortly | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         """Make the pools and caps that this capacity asks for.
 
-        Reads that are quick run on the event loop, unless the database is far away.
+        Short reads run so, or on the event loop.
         """
         self._log = log
         self._tracer = tracer
@@ -87,7 +88,7 @@ class Edge:
         self._bodies: dict[Kind, tuple[Maker, Body]] = {
             Kind.UNARY: (
                 grpc.unary_unary_rpc_method_handler,
-                Unary(opening, judge, unary, capacity.unary_seconds, quick_reads=quick_reads),
+                Unary(opening, judge, unary, capacity.unary_seconds, read_shortly),
             ),
             Kind.DOWNLOAD: (
                 grpc.unary_stream_rpc_method_handler,

@@ -8,7 +8,6 @@ from grpc_health.v1 import health_pb2 as pb
 from modelkeep.errors import NotFoundError
 from modelkeep.names import shown
 from modelkeep_server.values.call import Call
-from modelkeep_server.values.hints import on_loop
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["Health"]
 
@@ -27,8 +26,7 @@ class HealthService:
         """Say from now on that nothing is served."""
         self._stopped.set()
 
-    @on_loop(lambda _: True)
-    def Check(self, request: pb.HealthCheckRequest, call: Call) -> pb.HealthCheckResponse:  # noqa: N802  # the contract's name
+    async def Check(self, request: pb.HealthCheckRequest, call: Call) -> pb.HealthCheckResponse:  # noqa: N802  # the contract's name
         """Tell how a service is."""
         if request.service not in self._services:
             raise NotFoundError(
@@ -38,8 +36,7 @@ class HealthService:
             )
         return self._now()
 
-    @on_loop(lambda _: True)
-    def List(self, request: pb.HealthListRequest, call: Call) -> pb.HealthListResponse:  # noqa: N802  # the contract's name
+    async def List(self, request: pb.HealthListRequest, call: Call) -> pb.HealthListResponse:  # noqa: N802  # the contract's name
         """Tell how all services are."""
         now = self._now()
         return pb.HealthListResponse(statuses=dict.fromkeys(self._services, now))

@@ -4,13 +4,20 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from modelkeep.errors import ResourceExhaustedError
 
 RETRY_AFTER_SECONDS = 1.0
 
 T = TypeVar("T")
+
+
+class Submit(Protocol):
+    """Runs work elsewhere, and answers at once what will hold its answer."""
+
+    def __call__(self, work: Callable[[], T]) -> Future[T]:
+        """Run `work`."""
 
 
 class Cap:
@@ -66,11 +73,14 @@ class CappedPool:
         self.cap = cap
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    def submit(self, caller: str, work: Callable[[], T]) -> Future[T]:
-        """Run this in a thread, or refuse it. It counts until it ends, whoever still waits."""
+    def submit(self, caller: str, work: Callable[[], T], place: Submit | None = None) -> Future[T]:
+        """Run this in a thread, or in another place, or refuse it.
+
+        It counts until it ends, whoever still waits.
+        """
         self.cap.take(caller)
         try:
-            future = self._threads.submit(work)
+            future = (place or self._threads.submit)(work)
         except RuntimeError:
             self.cap.give(caller)
             raise

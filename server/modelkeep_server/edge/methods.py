@@ -13,7 +13,7 @@ from modelkeep_server.edge import validate
 from modelkeep_server.edge.calls import Kind, Method
 from modelkeep_server.edge.formats import RESOURCES
 from modelkeep_server.edge.metrics import Metrics
-from modelkeep_server.values.hints import quick_test
+from modelkeep_server.values.hints import short_test
 from modelkeep_server.values.start import StartError
 
 Service = tuple[ServiceDescriptor, object]
@@ -40,7 +40,8 @@ def resolve(
                 check=validate.request(rpc.input_type),
                 resource=_resource(rpc.input_type),
                 metrics=metrics.of(name),
-                quick=quick_test(function),
+                on_loop=inspect.iscoroutinefunction(function),
+                is_short=short_test(function),
             )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from modelkeep_server.records.sql import Session
+from modelkeep_server.values.hints import ReadShortly
 
 T = TypeVar("T")
 
@@ -21,6 +22,10 @@ class Database(Protocol):
 
     def read(self) -> Session:
         """Answer a session of this thread for reading what is committed."""
+
+    @property
+    def read_shortly(self) -> ReadShortly | None:
+        """What runs short reads; none where they cost less than a hop to another thread."""
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction, and answer when it is committed.

@@ -6,11 +6,11 @@
 * Nobody is answered before COMMIT, refusals included: what a refusal saw may be a
   neighbour's row.
 * Where the answer to a COMMIT is lost, the database is asked whether it was made.
-* Reads go beside them, each on a connection of a pool.
+* Reads go beside them, each on a connection of a pool; short ones together on one.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
@@ -19,6 +19,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from modelkeep.errors import UnavailableError
+from modelkeep_server.records.batches import Batches, Job, Work, fail
 from modelkeep_server.records.postgres_commits import Commits
 from modelkeep_server.records.postgres_connections import (
     LOST,
@@ -33,8 +34,8 @@ from modelkeep_server.records.postgres_connections import (
 )
 from modelkeep_server.records.postgres_schema import prepare
 from modelkeep_server.records.postgres_session import PooledSession, PostgresSession
+from modelkeep_server.records.postgres_short import ShortReads, current_session
 from modelkeep_server.records.sql import Session
-from modelkeep_server.records.writer import Job, Work, Writer, fail
 
 CHANNEL = "modelkeep"
 READERS = 16
@@ -70,9 +71,10 @@ class PostgresDatabase:
             open=True,
         )
         self._reader = PooledSession(self._pool, self._watchdog)
+        self._short = ShortReads(url, self._watchdog)
         self._writing: Connection | None = None
         self._listening: Connection | None = None
-        self._jobs = Writer("postgres-writer", self._end, lambda: None)
+        self._jobs = Batches("postgres-writer", self._end)
 
     @property
     def writes_waiting(self) -> int:
@@ -81,7 +83,11 @@ class PostgresDatabase:
 
     def read(self) -> Session:
         """Answer a session for reading what is committed; any thread may use it."""
-        return self._reader
+        return current_session() or self._reader
+
+    def read_shortly(self, work: Callable[[], T]) -> Future[T]:
+        """Queue a short read, and answer at once what will hold its answer."""
+        return self._short.submit(work)
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction, and answer when it is committed.
@@ -118,6 +124,7 @@ class PostgresDatabase:
     def close(self) -> None:
         """Finish what is queued, and let go of all connections."""
         self._jobs.close()
+        self._short.close()
         self._pool.close()
         self._watchdog.close()
         for connection in (self._writing, self._listening):

@@ -55,7 +55,7 @@ class PostgresSession:
             self.execute("SELECT 1")
         with self._connection.cursor(name=f"each_{next(_CURSORS)}") as cursor:
             with self._watchdog.watching(self._connection):
-                cursor.execute(*_sql(query, values))
+                cursor.execute(*rendered(query, values))
             while rows := self._fetched(cursor):
                 yield from rows
 
@@ -78,13 +78,13 @@ class PostgresSession:
         """Run a statement once for each set of values, with the next query."""
         if values:
             self.has_written = True
-            each = [_sql(statement, one) for one in values]
+            each = [rendered(statement, one) for one in values]
             self._unsent.append((each[0][0], [parameters for _, parameters in each]))
 
     def put(self, query: Statement | Query, **values: object) -> None:
         """Run a write with the next query."""
         self.has_written = True
-        self.send_with(*_sql(query, values))
+        self.send_with(*rendered(query, values))
 
     def run(self, query: Statement | Query, **values: object) -> int:
         """Run a write, and answer how many rows it changed."""
@@ -94,7 +94,7 @@ class PostgresSession:
     def insert(self, statement: Statement, **values: object) -> int:
         """Insert a row, and answer its id."""
         self.has_written = True
-        sql, parameters = _sql(statement, values)
+        sql, parameters = rendered(statement, values)
         row = self.execute(f'{sql} RETURNING "id"', parameters).fetchone()
         assert row is not None
         number: int = row[0]
@@ -121,7 +121,7 @@ class PostgresSession:
         self.execute("ROLLBACK")
 
     def _execute(self, query: Statement | Query, values: dict[str, object]) -> psycopg.Cursor[Row]:
-        return self.execute(*_sql(query, values))
+        return self.execute(*rendered(query, values))
 
     def _fetched(self, cursor: "psycopg.ServerCursor[Row]") -> list[Row]:
         with self._watchdog.watching(self._connection):
@@ -212,7 +212,8 @@ def _told() -> Iterator[None]:
         raise unavailable(lost) from lost
 
 
-def _sql(query: Statement | Query, values: dict[str, object]) -> tuple[Any, Any]:
+def rendered(query: Statement | Query, values: dict[str, object]) -> tuple[Any, Any]:
+    """Tell a query's SQL and its parameters."""
     if isinstance(query, Statement):
         return query.render(_DIALECT, values)
     return render(_DIALECT, query)

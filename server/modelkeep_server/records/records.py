@@ -16,6 +16,7 @@ from modelkeep_server.records.pages import Pages
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.transaction import Transaction
 from modelkeep_server.values.call import Answer, Call
+from modelkeep_server.values.hints import ReadShortly
 
 T = TypeVar("T")
 
@@ -46,6 +47,11 @@ class Records:
     def read(self) -> Session:
         """Answer this thread's session for reading what is committed."""
         return self._database.read()
+
+    @property
+    def read_shortly(self) -> ReadShortly | None:
+        """What runs short reads; none where they cost less than a hop to another thread."""
+        return self._database.read_shortly
 
     def log_time_us(self) -> int:
         """Tell the time of the last committed event, in microseconds since 1970 UTC."""

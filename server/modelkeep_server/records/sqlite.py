@@ -26,9 +26,9 @@ from modelkeep.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from modelkeep_server.records.batches import Batches, Job, Work, fail
 from modelkeep_server.records.folder import sync_folder, unusable
 from modelkeep_server.records.sql import Row, Session, Statement, render
-from modelkeep_server.records.writer import Job, Work, Writer, fail
 from modelkeep_server.values.start import StartError
 
 LOG_PAGES = 1000
@@ -104,6 +104,7 @@ class SqliteDatabaseFile:
     """A database in a file: reads anywhere, writes through one thread."""
 
     is_shared = False
+    read_shortly = None
 
     def __init__(self, path: Path, on_failure: Callable[[str], None]) -> None:
         """Open the file; `on_failure` is told once why nothing can be written any more."""
@@ -120,7 +121,7 @@ class SqliteDatabaseFile:
         except apsw.Error as error:
             raise unusable(path, error) from error
         self._failure: Error | None = None
-        self._jobs = Writer("sqlite-writer", self._end, self._shorten_log)
+        self._jobs = Batches("sqlite-writer", self._end, self._shorten_log)
 
     @property
     def writes_waiting(self) -> int:

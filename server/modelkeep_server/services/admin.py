@@ -14,7 +14,7 @@ from modelkeep_server.services.paging import MAX_BYTES, MAX_SIZE
 from modelkeep_server.values import limits
 from modelkeep_server.values.call import Answer, Call
 from modelkeep_server.values.capacity import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, Capacity
-from modelkeep_server.values.hints import on_loop
+from modelkeep_server.values.hints import short_read
 
 
 class AdminService:
@@ -33,7 +33,7 @@ class AdminService:
         self._records = records
         self._operations = operations
 
-    @on_loop(lambda _: True)
+    @short_read(lambda _: True)
     def GetServerInfo(self, request: pb.GetServerInfoRequest, call: Call) -> pb.ServerInfo:
         """Tell what this server is, and its limits."""
         info = pb.ServerInfo()

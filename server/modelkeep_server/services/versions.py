@@ -13,7 +13,7 @@ from modelkeep_server.records.records import Records
 from modelkeep_server.records.versions import StoredVersion
 from modelkeep_server.services.paging import Paging
 from modelkeep_server.values.call import Answer, Call
-from modelkeep_server.values.hints import on_loop
+from modelkeep_server.values.hints import short_read
 
 _FILES_DEFAULT = 1_000
 _FILES_MOST = 10_000
@@ -29,7 +29,7 @@ class VersionService:
     def CreateVersion(self, request: pb.CreateVersionRequest, call: Call) -> Answer:
         return versions.create(self._records, call, request)
 
-    @on_loop(lambda request: not request.HasField("as_of_time"))
+    @short_read(lambda request: not request.HasField("as_of_time"))
     def GetVersion(self, request: pb.GetVersionRequest, _call: Call) -> bytes | version_pb2.Version:
         selector = VersionSelector.parse(request.name)
         if request.HasField("as_of_time"):

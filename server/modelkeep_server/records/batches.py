@@ -1,7 +1,7 @@
-"""The one thread that writes to a database: it takes up to 64 requests at once.
+"""Requests to a database that one thread takes up to 64 at once.
 
-A database commits them together, so that they share one fsync, and each is for itself: it has its
-own answer or error, and one that fails takes nothing with it.
+Writes are committed together, so that they share one fsync; short reads share a round trip. Each
+is for itself: it has its own answer or error, and one that fails takes nothing with it.
 """
 
 import queue
@@ -22,7 +22,7 @@ Work: TypeAlias = Callable[[Session], T]
 
 @dataclass(slots=True)
 class Job:
-    """One request: what it does in a transaction, and what came of it."""
+    """One request: what it does, of a write in a transaction, and what came of it."""
 
     work: Work[Any]
     future: Future[Any]
@@ -37,14 +37,17 @@ class Job:
             self.future.set_result(self.value)
 
 
-class Writer:
-    """Takes requests from any thread, and has them committed by its own."""
+class Batches:
+    """Takes requests from any thread, and has them brought to their ends by its own."""
 
     def __init__(
-        self, name: str, commit: Callable[[Sequence[Job]], None], rest: Callable[[], None]
+        self,
+        name: str,
+        end: Callable[[Sequence[Job]], None],
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """Let `commit` bring each job to its end; `rest` is called once they were answered."""
-        self._commit = commit
+        """Let `end` bring each job to its end; `rest` is called once they were answered."""
+        self._end = end
         self._rest = rest
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closed = False
@@ -55,7 +58,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """How many wait for the next commit, or nearly so many."""
+        """How many wait for the next batch, or nearly so many."""
         return self._jobs.qsize()
 
     def submit(self, work: Work[T]) -> Future[T]:
@@ -79,7 +82,7 @@ class Writer:
 
     def _run(self) -> None:
         while jobs := self._next_batch():
-            self._commit(jobs)
+            self._end(jobs)
             for job in jobs:
                 job.settle()
             self._rest()
@@ -94,7 +97,9 @@ class Writer:
             if job is None:
                 self._jobs.put(None)
                 break
-            jobs.append(job)
+            # From here on it can't be cancelled, as it will be answered.
+            if job.future.set_running_or_notify_cancel():
+                jobs.append(job)
         return jobs
 
 
