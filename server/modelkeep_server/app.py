@@ -26,7 +26,7 @@ from modelkeep.v1 import (
     version_service_pb2,
 )
 from modelkeep_server.blobs import BlobStore, open_store
-from modelkeep_server.domain import namespaces, upkeep
+from modelkeep_server.domain import namespaces, ownership, upkeep
 from modelkeep_server.domain.collection import Collection
 from modelkeep_server.domain.operations import Operations
 from modelkeep_server.domain.verification import Verification
@@ -43,6 +43,7 @@ from modelkeep_server.records import blobs
 from modelkeep_server.records.folder import make_for_blobs
 from modelkeep_server.records.opening import open_records, start_error, surveying
 from modelkeep_server.records.records import Records
+from modelkeep_server.records.settings import registry_id
 from modelkeep_server.services.access import AccessService
 from modelkeep_server.services.admin import AdminService
 from modelkeep_server.services.artifacts import ArtifactService
@@ -54,6 +55,7 @@ from modelkeep_server.services.versions import VersionService
 from modelkeep_server.settings import Address, Settings
 from modelkeep_server.values.call import SYSTEM
 from modelkeep_server.values.capacity import Capacity
+from modelkeep_server.values.place import Place
 from modelkeep_server.values.start import StartError
 
 SWEEP_SECONDS = 600.0
@@ -96,6 +98,10 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             lambda why: stop.ask(why, exit_code=1),
             used=blobs.has_any(records.read()),
         )
+        place = Place(settings.data, settings.database, settings.blobs)
+        if place.is_apart:
+            mine = records.bookkeep(registry_id)
+            ownership.claim(mine, records.read(), store, place.store_name)
         upkeep.begin(records, store)
         namespaces.ensure_default(records, SYSTEM)
         operations = Operations(

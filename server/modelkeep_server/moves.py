@@ -7,31 +7,27 @@
   served where it was any more.
 """
 
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from modelkeep.errors import Error
 from modelkeep_server import backups
-from modelkeep_server.blobs import (
-    SHARDS,
-    BlobFiles,
-    BlobReader,
-    BlobStore,
-    open_files,
-    open_store,
-)
+from modelkeep_server.blobs import BlobFiles, BlobReader, BlobStore, open_files, open_store
+from modelkeep_server.domain import ownership
 from modelkeep_server.domain.keeping import Write, kept
 from modelkeep_server.domain.moving import Stores, Tell, copy_blobs
 from modelkeep_server.domain.verify import verify
-from modelkeep_server.records import copying, live, marks, origin
+from modelkeep_server.records import copying, live, marks, origin, settings
 from modelkeep_server.records.database import Database, Inspected
 from modelkeep_server.records.folder import DataFolder, make_for_blobs, migrate
+from modelkeep_server.records.marks import Arrival
 from modelkeep_server.records.postgres import PostgresDatabase
-from modelkeep_server.records.postgres_connections import shown
+from modelkeep_server.records.postgres_connections import shown as named
 from modelkeep_server.records.postgres_survey import is_used, surveyed
 from modelkeep_server.records.records import Records
 from modelkeep_server.records.sql import Session
@@ -50,7 +46,7 @@ REFUSALS = (CantTellError, Error, MoveError, StartError, UnreadableError)
 
 _LEFT_SECONDS = 24 * 3600
 
-__all__ = ["REFUSALS", "Copied", "Place", "backup", "give_up", "move", "restore"]
+__all__ = ["REFUSALS", "Copied", "Place", "backup", "give_up", "move", "restore", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,7 @@ class _Target:
     store: BlobStore
     files: BlobFiles
     name: str
+    place: Place
 
 
 def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
@@ -70,6 +67,8 @@ def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
         raise MoveError("backups can't be in the registry's own place; give one apart")
     files = _files(source)
     with to.making() as folder, _source(source) as session:
+        marks.check_here(session)
+        ownership.check(session, files, source.store_name)
         migrate(folder / DATABASE, same_boot=False)
         with closing(SqliteDatabaseFile(folder / DATABASE, _ignore)) as made:
             copying.copy(session, made, page_tokens=False)
@@ -94,35 +93,82 @@ def move(source: Place, target: Place, tell: Tell) -> Copied:
     files = _files(source)
     _check_unused(source)  # before its mark keeps those that serve it from writing
     with _opened(source) as session:
+        ownership.check(session, files, source.store_name)
         _check(session, files)
+        what = origin.end(session)
     with _target(target) as to:
+        _look(what, to)  # before anything is changed
         _mark_moved(source, to.name)
         with _opened(source) as session:
             copied = _carry(session, files, to, tell, page_tokens=True)
         if copied is None:
             return Copied()
+        # In this order: from here on the other place may be used.
+        _note(source, marks.end_move)
         to.database.write(marks.end_arriving)
         return copied
 
 
-def give_up(source: Place) -> bool:
-    """Let servers use a registry again that was moved; answer whether they could not."""
+def give_up(source: Place, *, finished: bool) -> bool:
+    """Let servers use a registry again that was moved; answer whether they could not.
+
+    A move that is `finished` is only given up where that is meant: the other place may be in use.
+    """
+    give_up = partial(marks.give_up_move, finished=finished)
     with _used(source) as database:
-        return database.write(marks.give_up_move)
+        return database.write(give_up)
+
+
+def shown(place: Place) -> str:
+    """Name a place as may be seen by anyone."""
+    records = _name(place)
+    return f"{records} and {place.store_name}" if place.is_apart else records
 
 
 def _carry(
     session: Session, files: BlobReader, to: _Target, tell: Tell, *, page_tokens: bool
 ) -> Copied | None:
     """Copy all but the end, which lets servers start; nothing where it was copied before."""
-    if not marks.has_begun(to.database.read()):
-        _check_no_blobs(to)
-    begin = partial(marks.begin_arriving, what=origin.end(session), where=to.name)
-    if not to.database.write(begin):
+    what = origin.end(session)
+    arrival = _look(what, to)
+    if arrival is Arrival.DONE:
         return None
+    if arrival is Arrival.NOT_BEGUN:
+        _begin(what, to)
     copied = copy_blobs(session, Stores(files, to.store, to.files), tell)
     copying.copy(session, to.database, page_tokens=page_tokens)
     return copied
+
+
+def _look(what: str, to: _Target) -> Arrival:
+    """Tell how far a copy is, or refuse a place that has something else."""
+    there = to.database.read()
+    arrival = marks.arrival(there, what, to.name)
+    if arrival is Arrival.NOT_BEGUN:
+        ownership.check_new(_id(what, to), to.files, to.place.store_name)
+    elif to.place.is_apart:
+        mine = settings.known_registry_id(there)
+        ownership.check_begun(mine, to.files, to.place.store_name)
+    return arrival
+
+
+def _begin(what: str, to: _Target) -> None:
+    """Take a place, so that nothing else comes there."""
+    mine = _id(what, to)
+    if to.place.is_apart:
+        to.store.set_owner(mine)
+
+    def begin(session: Session) -> None:
+        marks.begin_arriving(session, what, to.name)
+        if to.place.is_apart:
+            settings.registry_id(session, mine)
+
+    to.database.write(begin)
+
+
+def _id(what: str, to: _Target) -> str:
+    """Name a copy: it has this name too when it is begun again, after a crash in between."""
+    return hashlib.sha256(f"{what} {to.name}".encode()).hexdigest()[:32]
 
 
 def _restored(tx: Transaction) -> bytes:
@@ -141,11 +187,6 @@ def _check(session: Inspected, files: BlobFiles) -> None:
             )
 
 
-def _check_no_blobs(to: _Target) -> None:
-    if any(to.files.published(shard) for shard in SHARDS):
-        raise MoveError(f"{to.name} has blobs already; give a new, empty place")
-
-
 def _mark_moved(source: Place, to: str) -> None:
     """Keep servers off a registry, and refuse to while one is there."""
     with _used(source) as database:
@@ -154,8 +195,13 @@ def _mark_moved(source: Place, to: str) -> None:
         _check_unused(source)  # one may have come meanwhile
     except MoveError:
         if is_new:
-            give_up(source)
+            give_up(source, finished=False)
         raise
+
+
+def _note(source: Place, work: Callable[[Session], None]) -> None:
+    with _used(source) as database:
+        database.write(work)
 
 
 def _check_unused(source: Place) -> None:
@@ -206,7 +252,7 @@ def _target(place: Place) -> Iterator[_Target]:
         if place.database is not None and place.blobs is None:
             make_for_blobs(place.data)
         store = open_store(place.blobs, place.keys, place.data, _ignore, used=False)
-        yield _Target(database, store, _files(place), _name(place))
+        yield _Target(database, store, _files(place), _name(place), place)
 
 
 @contextmanager
@@ -225,8 +271,8 @@ def _files(place: Place) -> BlobFiles:
 
 
 def _name(place: Place) -> str:
-    """Name a place as may be seen by anyone."""
-    return str(place.data) if place.database is None else shown(place.database)
+    """Name where a place's records are, as may be seen by anyone."""
+    return str(place.data.absolute()) if place.database is None else named(place.database)
 
 
 def _ignore(_why: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from modelkeep.errors import UnavailableError
 from modelkeep_server.backups import is_of_backup, opened
 from modelkeep_server.blobs import BlobFiles, open_files
-from modelkeep_server.domain import verify_blobs
+from modelkeep_server.domain import ownership, verify_blobs
 from modelkeep_server.domain.keeping import kept
 from modelkeep_server.domain.verify import COUNTED, is_settled, unreadable, verify
 from modelkeep_server.records import folder
@@ -48,8 +48,8 @@ def check(
     """
     files = _files(place)
     if place.database is None:
-        return _check_folder(place.data, files, read_data, checked, subset)
-    return _check_postgres(place.database, files, read_data, checked, subset)
+        return _check_folder(place.data, files, place.store_name, read_data, checked, subset)
+    return _check_postgres(place.database, files, place.store_name, read_data, checked, subset)
 
 
 def check_backup(
@@ -74,10 +74,11 @@ def _files(place: Place) -> BlobFiles:
 
 
 def _check_folder(
-    data: Path, files: BlobFiles, read_data: bool, checked: Counter[str], subset: Subset
+    data: Path, files: BlobFiles, name: str, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Finding]:
     try:
         with stopped(data) as database:
+            ownership.check(database, files, name)
             for name in folder.strangers(data):
                 yield verify_blobs.stranger(name)
             yield from verify(database, files, read_data=read_data, checked=checked, subset=subset)
@@ -88,7 +89,7 @@ def _check_folder(
 
 
 def _check_postgres(
-    url: str, files: BlobFiles, read_data: bool, checked: Counter[str], subset: Subset
+    url: str, files: BlobFiles, name: str, read_data: bool, checked: Counter[str], subset: Subset
 ) -> Iterator[Finding]:
     """Yield what is wrong in a registry on Postgres, whose servers may go on beside this.
 
@@ -101,6 +102,7 @@ def _check_postgres(
             kept(writing.write, is_shared=True),
             database.one_state(),
         ):
+            ownership.check(database, files, name)
             found = verify(database, files, read_data=read_data, checked=checked, subset=subset)
             yield from (one for one in found if is_settled(one))
     except UnreadableError as error:

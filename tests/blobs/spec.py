@@ -38,6 +38,31 @@ class BlobStoreSpec:
     bytes of which some are durable once they were flushed.
     """
 
+    # Whose it is.
+
+    def test_a_new_store_is_nobodys(self, store: BlobStore) -> None:
+        assert store.files.owner() is None
+        assert store.files.is_empty()
+
+    def test_a_store_says_whose_it_is(self, store: BlobStore, restart: Restart) -> None:
+        store.set_owner("one")
+        store.set_owner("another")
+
+        assert restart().files.owner() == "another"
+        assert restart().files.is_empty()
+        assert list(store.files.strangers()) == []
+        assert store.staged_keys(math.inf) == []
+
+    def test_a_store_with_a_blob_is_not_empty(self, store: BlobStore) -> None:
+        part = store.stage(10)
+        part.write(DATA[:10])
+        part.flush(last=True)
+        assert store.files.is_empty()
+
+        part.publish()
+
+        assert not store.files.is_empty()
+
     # Small blobs, many at once.
 
     @pytest.mark.parametrize("size", [0, 1, 4096, BLOCK, BLOCK + 1])

@@ -38,7 +38,14 @@ def test_a_server_does_not_start_on_what_a_move_left(
     with pytest.raises(StartError, match=moved), serving(source):
         pass
 
-    assert admin("migrate-store", *source.options("from-"), "--give-up").code == 0
+    give_up = ("migrate-store", *source.options("from-"), "--give-up")
+    refused = admin(*give_up)
+    assert refused.code == 1
+    assert f"all of it was moved to {target.data}" in refused.err
+    with pytest.raises(StartError, match=moved), serving(source):
+        pass
+
+    assert admin(*give_up, "--force").code == 0
     with serving(source) as registry:
         assert registry.numbers("churn") != []
 
@@ -99,7 +106,8 @@ def test_a_server_that_was_cut_off_during_a_move_makes_no_version_after_it(
             registry.versions.GetVersion(GetVersionRequest(name=name, as_of_time=now))
         assert registry.get("1", "churn") == made
 
-        assert admin("migrate-store", *source.options("from-"), "--give-up").code == 0
+        give_up = ("migrate-store", *source.options("from-"), "--give-up", "--force")
+        assert admin(*give_up).code == 0
         assert registry.create("churn", {"f": b"after"}).number == 2
 
 

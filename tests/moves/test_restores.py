@@ -62,7 +62,7 @@ def test_a_new_database_beside_the_blobs_of_another_is_refused(
     refused = admin("restore", backups, *target.options())
 
     assert refused.code == 1
-    assert "has blobs already" in refused.err
+    assert "is not empty: a registry's blobs are there" in refused.err
 
 
 def test_a_running_servers_folder_is_refused(

@@ -60,7 +60,7 @@ def _kept(blobs: str) -> list[str]:
     """List what is in the store, whole or under way."""
     place, bucket = S3Place.parse(blobs), bucket_at(blobs)
     under_way = [one.name for one in bucket.under_way("") if place.key(one.name)]
-    return [one.name for one in bucket.objects(place.prefix)] + under_way
+    return [one.name for one in bucket.objects(place.blobs)] + under_way
 
 
 def test_the_next_push_is_whole_and_nothing_is_left_of_the_one_before(

@@ -145,7 +145,8 @@ def migrate_store(
         _option(
             "--to-data",
             "DIR",
-            "The data folder to come. By default MODELKEEP_TO_DATA.",
+            "The data folder to come. By default MODELKEEP_TO_DATA; not needed where database and "
+            "bytes are both elsewhere.",
             "MODELKEEP_TO_DATA",
         ),
     ] = "",
@@ -171,6 +172,10 @@ def migrate_store(
         bool,
         flag("--give-up", help="Let servers use the registry again where it is; move nothing."),
     ] = False,
+    force: Annotated[
+        bool,
+        flag("--force", help="With --give-up: also a move that is finished."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Move a registry, whose servers are stopped, to other storage: an empty place.
@@ -184,12 +189,12 @@ def migrate_store(
     here = _place(from_data, from_database, from_blobs, "from-")
     if give_up:
         with _refusing("migrate-store"):
-            was_moved = moves.give_up(here)
+            was_moved = moves.give_up(here, finished=force)
         session.say("servers may use it again" if was_moved else "it was not moved")
         return
-    if not to_data:
+    place = _place(to_data or _HERE, to_database, to_blobs, "to-")
+    if not to_data and (place.database is None or place.blobs is None):
         raise UsageError("--to-data is missing; name a new, empty folder")
-    place = _place(to_data, to_database, to_blobs, "to-")
     with _refusing("migrate-store"), session.transfer() as show:
         copied = moves.move(here, place, _teller(show))
     _finish(session, place, copied, "moved", as_json)
@@ -197,8 +202,10 @@ def migrate_store(
 
 def _finish(session: Session, place: "Place", copied: "Copied", done: str, as_json: bool) -> None:
     """Tell what was copied, and check it."""
+    from modelkeep_server.moves import shown
+
     if not as_json:
-        session.say(f"{done} to {place.data}: {_told(copied)}")
+        session.say(f"{done} to {shown(place)}: {_told(copied)}")
     admin.report(place, read_data=False, as_json=as_json, more={done: asdict(copied)})
 
 

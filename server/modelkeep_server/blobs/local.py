@@ -51,6 +51,20 @@ class LocalStore:
         """What is there, whatever the records say."""
         return self._files
 
+    def set_owner(self, owner: str) -> None:
+        """Say which registry uses this folder, durable on return."""
+        with self._disk.writing():
+            # Other servers of the registry may say the same now.
+            made = self._staging / f"registry-{secrets.token_hex(8)}"
+            fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                write_all(fd, owner.encode(), 0)
+                self._disk.sync(fd)
+            finally:
+                os.close(fd)
+            os.rename(made, self._files.owned)
+            self._disk.sync_folder(self._root)
+
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
         # One shard, so that one folder is synced.
@@ -109,8 +123,8 @@ class LocalStore:
     def _check_folders(self) -> None:
         for gone in self._files.missing_places():
             raise StartError(
-                f"{self._root / gone} is missing, and the blobs that were in it; restore a backup "
-                "into a new, empty folder"
+                f"{self._root / gone} is missing, and the blobs that were in it; see that --blobs "
+                "and --data name where they are, or restore a backup into a new, empty place"
             )
 
     def _make_folders(self) -> None:

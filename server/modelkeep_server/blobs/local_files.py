@@ -1,6 +1,7 @@
 """Where a local store's files are, and which there are.
 
-`blobs/<the key's first two digits>/<key>` is published, `staging/<key>` is not.
+`blobs/<the key's first two digits>/<key>` is published, `staging/<key>` is not. `registry` has the
+id of the registry that uses the folder, where its database is elsewhere.
 """
 
 import errno
@@ -25,6 +26,7 @@ class LocalFiles:
         """Look at this folder."""
         self.blobs = root / "blobs"
         self.staging = root / "staging"
+        self.owned = root / "registry"
         self._root = root
 
     def path(self, key: str) -> Path:
@@ -88,6 +90,17 @@ class LocalFiles:
             for name, entry in _entries(self.blobs / shard):
                 if not (_is_file(name, entry) and name.startswith(shard)):
                     yield self._shown(self.blobs / shard / name)
+
+    def is_empty(self) -> bool:
+        """Tell whether no blob is there."""
+        return not any(self.published(shard) for shard in SHARDS)
+
+    def owner(self) -> str | None:
+        """Tell the registry that uses this folder, by its id."""
+        try:
+            return self.owned.read_bytes().decode(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def missing_places(self) -> list[str]:
         """Tell the folders of blobs that are gone; where all are, the one that had them."""

@@ -111,6 +111,12 @@ class BlobFiles(BlobReader, Protocol):
     def strangers(self) -> Iterator[str]:
         """Yield the paths of what no store of this kind has made."""
 
+    def is_empty(self) -> bool:
+        """Tell whether no blob is there."""
+
+    def owner(self) -> str | None:
+        """Tell the registry that uses this store, by its id; nothing where none has said so."""
+
     def missing_places(self) -> list[str]:
         """Tell the places that every store of this kind has made, and that are gone."""
 
@@ -131,6 +137,9 @@ class BlobStore(BlobReader, Protocol):
     @property
     def files(self) -> BlobFiles:
         """What is there, whatever the records say."""
+
+    def set_owner(self, owner: str) -> None:
+        """Say which registry uses this store, durable on return."""
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""

@@ -44,6 +44,10 @@ class S3Store:
         """What is there, whatever the records say."""
         return self._files
 
+    def set_owner(self, owner: str) -> None:
+        """Say which registry uses this place, durable on return."""
+        self._bucket.put(self._place.owner, owner.encode())
+
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""
         keys = [_new_key() for _ in blobs]

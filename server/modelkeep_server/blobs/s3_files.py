@@ -70,8 +70,19 @@ class S3Files:
     def strangers(self) -> Iterator[str]:
         """Yield the names of what no store of this kind has made."""
         for found in self._bucket.objects(self._place.prefix):
-            if self._place.key(found.name) is None:
+            if self._place.key(found.name) is None and found.name != self._place.owner:
                 yield found.name
+
+    def is_empty(self) -> bool:
+        """Tell whether no blob is there."""
+        return next(self._bucket.objects(self._place.blobs), None) is None
+
+    def owner(self) -> str | None:
+        """Tell the registry that uses this place, by its id."""
+        found = self._bucket.find(self._place.owner)
+        if found is None:
+            return None
+        return b"".join(self.read_named(found.name, 0, found.size)).decode(errors="replace")
 
     def missing_places(self) -> list[str]:
         """Tell that no place is missing: names have no folders."""

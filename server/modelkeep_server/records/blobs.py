@@ -35,7 +35,7 @@ _HELD_ROW = Statement(
     )
 )
 _ID = Statement(lambda: Blob.select(Blob.id).where(Blob.digest == bind("digest")))
-_ANY = Statement(lambda: Blob.select(Blob.id).limit(1))
+_ANY = Statement(lambda: Blob.select(Blob.key).limit(1))
 _ADD = Statement(
     lambda: Blob.insert(
         digest=bind("digest"),
@@ -83,7 +83,13 @@ def find_held(session: Session, scope: str, digest: str) -> StoredBlob | None:
 
 def has_any(session: Session) -> bool:
     """Tell whether any blob was ever stored."""
-    return session.row(_ANY) is not None
+    return any_key(session) is not None
+
+
+def any_key(session: Session) -> str | None:
+    """Give the key of some blob, if there are blobs."""
+    row = session.row(_ANY)
+    return str(row[0]) if row else None
 
 
 def of_file(session: Session, manifest_id: int, path: str) -> StoredBlob | None:

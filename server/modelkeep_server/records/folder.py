@@ -22,7 +22,7 @@ from modelkeep_server.values.start import StartError
 _NOT_WRITABLE = (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
 
 _LAYOUT = re.compile(
-    r"lock|lost\+found|blobs|staging|modelkeep\.db(-wal|-shm|-journal)?"
+    r"lock|lost\+found|blobs|staging|registry|modelkeep\.db(-wal|-shm|-journal)?"
     r"|modelkeep\.db\.\d{4}_\w+\.\d{8}T\d{6}\.\d{6}Z"
 )
 
@@ -102,7 +102,12 @@ def _check_content(path: Path, has_database: bool) -> None:
     there = set(os.listdir(path)) - {"lost+found"}
     if not has_database:
         # Made by a server of the same database, or not yet.
-        there -= {"blobs", "staging"}
+        there -= {"blobs", "staging", "registry"}
+    if "registry" in there and "modelkeep.db" not in there:
+        raise StartError(
+            f"{path} has the blobs of a registry whose database is elsewhere; name that with "
+            "--database"
+        )
     if "blobs" in there and "modelkeep.db" not in there:
         raise StartError(
             f"{path} has blobs and no modelkeep.db; restore a backup into a new, empty folder, or "
@@ -111,8 +116,7 @@ def _check_content(path: Path, has_database: bool) -> None:
     # The lock is made first, so it may stand alone after a start that was cut short.
     if there - {"lock"} and "modelkeep.db" not in there:
         raise StartError(
-            f"{path} holds other things than modelkeep's data; give a new or empty folder with "
-            "--data"
+            f"{path} holds other things than modelkeep's data; give a new or empty folder"
         )
 
 

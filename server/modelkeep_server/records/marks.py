@@ -3,7 +3,10 @@
 * `arriving`: something is being copied into it, and not all of it is there.
 * `arrived`: what was copied into it, so that copying it again does nothing.
 * `moved`: the registry lives elsewhere now; two that live on would both give out the next version.
+* `moved_wholly`: all of it is there, and may be used.
 """
+
+from enum import Enum
 
 from peewee import Query
 
@@ -16,6 +19,7 @@ from modelkeep_server.values.start import StartError
 ARRIVING = "arriving"
 ARRIVED = "arrived"
 MOVED = "moved"
+MOVED_WHOLLY = "moved_wholly"
 
 _GET = Statement(lambda: Setting.select(Setting.value).where(Setting.key == bind("key")))
 _PUT = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")))
@@ -36,13 +40,18 @@ def check_served(session: Session) -> None:
         )
 
 
-def begin_arriving(session: Session, what: str, where: str) -> bool:
-    """Take a place for what is copied there, or go on; answer whether anything is to be done.
+class Arrival(Enum):
+    """How far something is that is copied into a place."""
 
-    Refuses a place that has something else.
-    """
+    NOT_BEGUN = 0
+    BEGUN = 1
+    DONE = 2
+
+
+def arrival(session: Session, what: str, where: str) -> Arrival:
+    """Tell how far it is, or refuse a place that has something else."""
     if _get(session, ARRIVED) == what:
-        return False
+        return Arrival.DONE
     there = _get(session, ARRIVING)
     if there and there != what:
         raise MoveError(
@@ -51,20 +60,28 @@ def begin_arriving(session: Session, what: str, where: str) -> bool:
         )
     if not there and not is_empty(session):
         raise MoveError(f"{where} has a registry already; give a new, empty place")
-    if not there:
+    return Arrival.BEGUN if there else Arrival.NOT_BEGUN
+
+
+def begin_arriving(session: Session, what: str, where: str) -> None:
+    """Take a place for what is copied there, or go on."""
+    if arrival(session, what, where) is Arrival.NOT_BEGUN:
         session.put(_PUT, key=ARRIVING, value=what.encode())
-    return True
-
-
-def has_begun(session: Session) -> bool:
-    """Tell whether something is being copied there, or was."""
-    return bool(_get(session, ARRIVING) or _get(session, ARRIVED))
 
 
 def end_arriving(session: Session) -> None:
     """Say that all is there."""
     session.put(_PUT, key=ARRIVED, value=_get(session, ARRIVING).encode())
     session.put(_DROP, key=ARRIVING)
+
+
+def check_here(session: Session) -> None:
+    """Refuse to back up a registry that lives elsewhere now, or is on its way there."""
+    if moved := _get(session, MOVED):
+        raise MoveError(
+            f"this registry was moved to {moved}, or is being moved; back it up there. If it stays "
+            "here after all: modelkeep admin migrate-store --give-up"
+        )
 
 
 def begin_move(session: Session, where: str, to: str) -> bool:
@@ -86,8 +103,24 @@ def moved() -> Query:
     return moves.select(moves.value).where(moves.key == MOVED)
 
 
-def give_up_move(session: Session) -> bool:
-    """Let servers serve it again; answer whether they could not."""
+def end_move(session: Session) -> None:
+    """Say that all of it is where it was moved to."""
+    if not _get(session, MOVED_WHOLLY):
+        session.put(_PUT, key=MOVED_WHOLLY, value=b"1")
+
+
+def give_up_move(session: Session, *, finished: bool) -> bool:
+    """Let servers serve it again; answer whether they could not.
+
+    Refuses where it was moved wholly, unless that is meant.
+    """
+    if _get(session, MOVED_WHOLLY) and not finished:
+        raise MoveError(
+            f"all of it was moved to {_get(session, MOVED)}, and may have been used there since; "
+            "what was made there is not here. Where that is to be given up all the same: "
+            "--give-up --force"
+        )
+    session.run(_DROP, key=MOVED_WHOLLY)
     return session.run(_DROP, key=MOVED) > 0
 
 

@@ -12,6 +12,7 @@ _PUT = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")).on
 
 _PAGES = "page_token_key"
 _PRINCIPALS = "principal_key"
+_REGISTRY = "registry_id"
 # People's opaque ids come from their key, so a copy has the same.
 _COPIED = (_PRINCIPALS, "log_floor", "log_origin")
 
@@ -32,6 +33,24 @@ class Keys:
 def keys(session: Session) -> Keys:
     """Answer the keys, making them where they are new."""
     return Keys(_key(session, _PAGES), _key(session, _PRINCIPALS))
+
+
+def registry_id(session: Session, new: str | None = None) -> str:
+    """Name this database to the store of its bytes, making a name where it has none.
+
+    No copy has it: that is another registry, with a store of its own.
+    """
+    found = known_registry_id(session)
+    if found is None:
+        found = new or secrets.token_hex(16)
+        session.put(_ADD, key=_REGISTRY, value=found.encode())
+    return found
+
+
+def known_registry_id(session: Session) -> str | None:
+    """Tell that name, if there is one."""
+    row = session.row(_GET, key=_REGISTRY)
+    return bytes(row[0]).decode() if row else None
 
 
 def _key(session: Session, name: str) -> bytes:

@@ -21,3 +21,13 @@ class Place:
     database: str | None = field(default=None, repr=False)
     blobs: S3Place | None = None
     keys: S3Keys | None = field(default=None, repr=False)
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether records or bytes are elsewhere than in a data folder that has both."""
+        return self.database is not None or self.blobs is not None
+
+    @property
+    def store_name(self) -> str:
+        """Name the store of its bytes, as may be seen by anyone."""
+        return str(self.blobs or self.data.absolute())

@@ -1,7 +1,8 @@
 """Where an S3-compatible store is, who may use it, and what a blob is called in it.
 
 `<prefix>/blobs/<the key's first two digits>/<key>` is published, once it is there. A part is a
-multipart upload under way of the same name.
+multipart upload under way of the same name. `<prefix>/registry` has the id of the registry that
+uses the place.
 """
 
 import re
@@ -84,6 +85,11 @@ class S3Place:
     def blobs(self) -> str:
         """What the names of all blobs begin with."""
         return f"{self.prefix}blobs/"
+
+    @property
+    def owner(self) -> str:
+        """What the object is called that says whose the place is."""
+        return f"{self.prefix}registry"
 
     def key(self, name: str) -> str | None:
         """Give the key of a name that a store made, and nothing for others."""
