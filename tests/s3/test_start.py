@@ -63,7 +63,9 @@ def test_no_keys_are_told(tmp_path: Path, blobs: str) -> None:
 def test_an_endpoint_where_nobody_is_ends_the_start_at_once(tmp_path: Path) -> None:
     where = f"s3://modelkeep/x?endpoint=http://127.0.0.1:{free_port()}"
 
-    assert "can't be used: the blob store does not answer" in _refusal(tmp_path / "data", where)
+    told = _refusal(tmp_path / "data", where)
+    assert "can't be used: it does not answer: " in told
+    assert "Connection refused" in told
 
 
 def test_another_place_than_the_records_mean_is_refused(tmp_path: Path, blobs: str) -> None:

@@ -1,6 +1,7 @@
 """Opening a bucket, or saying in a line why it can't be used."""
 
 from minio.error import S3Error
+from urllib3.exceptions import HTTPError
 
 from modelkeep.errors import UnavailableError
 from modelkeep_server.blobs.s3_bucket import S3Bucket
@@ -43,4 +44,12 @@ def _why_not(place: S3Place, keys: S3Keys, error: UnavailableError | S3Error) ->
         )
     if code is not None:
         return f"{place} can't be used: it answers {code}"
+    if isinstance(cause, HTTPError):
+        return f"{place} can't be used: it does not answer: {_reason(cause)}"
     return f"{place} can't be used: {error}"
+
+
+def _reason(error: HTTPError) -> str:
+    """Tell what went wrong, less the names of urllib3's parts."""
+    text = str(getattr(error, "reason", None) or error)
+    return text.partition("): ")[2] or text
