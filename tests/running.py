@@ -158,6 +158,7 @@ def _running(
         stop.ask("the test is over")
         thread.join(timeout=20)
         close()
+        parts.lines.close()
     assert not thread.is_alive()
     if problems:
         raise problems[0]

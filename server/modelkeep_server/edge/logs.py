@@ -36,9 +36,10 @@ class LineWriter:
         """Write to `file` from a thread, and tell `dropped` of each line that had no room."""
         self._file = file
         self._dropped = dropped
-        self._texts: SimpleQueue[str | threading.Event] = SimpleQueue()
-        threading.Thread(target=self._run, name="log", daemon=True).start()
-        atexit.register(self.drain)
+        self._texts: SimpleQueue[str | threading.Event | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
 
     def write_line(self, text: str) -> None:
         """Take a line to write."""
@@ -52,6 +53,12 @@ class LineWriter:
         written = threading.Event()
         self._texts.put(written)
         written.wait(timeout=1.0)
+
+    def close(self) -> None:
+        """Write what was taken, but not for long, and nothing more."""
+        atexit.unregister(self.close)
+        self._texts.put(None)
+        self._thread.join(timeout=1.0)
 
     def isatty(self) -> bool:
         """Tell whether a person reads it."""
@@ -69,6 +76,8 @@ class LineWriter:
             for item in items:
                 if isinstance(item, threading.Event):
                     item.set()
+            if None in items:
+                return
             time.sleep(PAUSE_SECONDS)
 
 
