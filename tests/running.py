@@ -23,7 +23,7 @@ from modelkeep_server.edge.server import GrpcServer
 from modelkeep_server.edge.stopping import Stop
 from modelkeep_server.settings import load
 from modelkeep_server.values.capacity import Capacity
-from modelkeep_server.values.hints import ReadShortly
+from modelkeep_server.values.hints import ReadTogether
 
 PRINCIPAL_KEY = b"a key of these tests"
 
@@ -84,7 +84,7 @@ def run_edge(
     *services: Service,
     capacity: Capacity | None = None,
     drain_seconds: float = 2,
-    read_shortly: ReadShortly | None = None,
+    read_together: ReadTogether | None = None,
 ) -> Iterator[RunningServer]:
     """Run the edge alone around these services."""
 
@@ -97,7 +97,7 @@ def run_edge(
             capacity or Capacity(),
             parts.metrics,
             parts.log,
-            read_shortly=read_shortly,
+            read_together=read_together,
         )
 
         async def run(ready: Ready) -> None:

@@ -137,7 +137,7 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             capacity,
             figures,
             log,
-            read_shortly=records.read_shortly,
+            read_together=records.read_together,
             tracer=tracer,
         )
         _show(figures, records)

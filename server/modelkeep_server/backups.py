@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,15 +33,29 @@ def open_place(where: str) -> tuple[Backups, str | None]:
         raise MoveError(f"the place of backups is wrong; it {wrong}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup, and its name in its place."""
+
+    name: str
+    database: Inspected
+    files: BlobFiles
+
+
 @contextmanager
-def opened(where: str) -> Iterator[tuple[Inspected, BlobFiles]]:
-    """Read a backup, by its own name or the latest of a place; nothing of it is changed."""
+def opened(where: str, default: str | None = None) -> Iterator[Backup]:
+    """Read a backup, by its own name or the latest of a place; nothing of it is changed.
+
+    Of a place `default` is taken rather than the latest, if it is there.
+    """
     place, point = open_place(where)
-    found = point or next(reversed(place.points()), None)
-    if found not in place.points():
+    points = place.points()
+    latest = default if default in points else next(reversed(points), None)
+    found = point or latest
+    if found not in points:
         raise MoveError(f"{place.shown(point or '')} has no backup; name the place of some")
     with place.opened(found) as folder, _database(folder) as database:
-        yield database, place.files
+        yield Backup(found, database, place.files)
 
 
 def is_of_backup(finding: Finding) -> bool:

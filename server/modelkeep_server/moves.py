@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from modelkeep.errors import Error
@@ -25,7 +25,7 @@ from modelkeep_server.domain.verify import verify
 from modelkeep_server.records import copying, live, marks, origin, settings
 from modelkeep_server.records.database import Database, Inspected
 from modelkeep_server.records.folder import DataFolder, make_for_blobs, migrate
-from modelkeep_server.records.marks import Arrival
+from modelkeep_server.records.marks import Arrival, Copy
 from modelkeep_server.records.postgres import PostgresDatabase
 from modelkeep_server.records.postgres_connections import shown as named
 from modelkeep_server.records.postgres_survey import is_used, surveyed
@@ -65,6 +65,8 @@ def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
     to, _ = backups.open_place(where)
     if to.is_within(source):
         raise MoveError("backups can't be in the registry's own place; give one apart")
+    if to.files.owner() is not None:
+        raise MoveError(f"{to.shown()} is the store of a registry; give a place apart")
     files = _files(source)
     with to.making() as folder, _source(source) as session:
         marks.check_here(session)
@@ -79,9 +81,13 @@ def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
 
 def restore(where: str, target: Place, tell: Tell) -> Copied:
     """Make a registry of a backup, in an empty place."""
-    with backups.opened(where) as (session, files), _target(target) as to:
-        _check(session, files)
-        copied = _carry(session, files, to, tell, page_tokens=False)
+    with _target(target) as to:
+        begun = marks.backup_begun(to.database.read())
+        with backups.opened(where, default=begun) as backup:
+            session = backup.database
+            _check(session, backup.files)
+            copy = Copy(origin.end(session), target.store_name, backup.name)
+            copied = _carry(session, backup.files, to, copy, tell, page_tokens=False)
         if copied is None:
             return Copied()
         Records(to.database).change(SYSTEM, "log.restored", _restored)
@@ -95,18 +101,18 @@ def move(source: Place, target: Place, tell: Tell) -> Copied:
     with _opened(source) as session:
         ownership.check(session, files, source.store_name)
         _check(session, files)
-        what = origin.end(session)
+        copy = Copy(origin.end(session), target.store_name)
     with _target(target) as to:
-        _look(what, to)  # before anything is changed
+        _look(copy, to)  # before anything is changed
         _mark_moved(source, to.name)
         with _opened(source) as session:
-            copied = _carry(session, files, to, tell, page_tokens=True)
-        if copied is None:
-            return Copied()
-        # In this order: from here on the other place may be used.
-        _note(source, marks.end_move)
-        to.database.write(marks.end_arriving)
-        return copied
+            copy = replace(copy, what=origin.end(session))
+            copied = _carry(session, files, to, copy, tell, page_tokens=True)
+        # In this order: from the second on the other place may be used.
+        _note(source, partial(marks.end_move, to=to.name))
+        if copied is not None:
+            to.database.write(marks.end_arriving)
+        return copied or Copied()
 
 
 def give_up(source: Place, *, finished: bool) -> bool:
@@ -126,49 +132,45 @@ def shown(place: Place) -> str:
 
 
 def _carry(
-    session: Session, files: BlobReader, to: _Target, tell: Tell, *, page_tokens: bool
+    session: Session, files: BlobReader, to: _Target, copy: Copy, tell: Tell, *, page_tokens: bool
 ) -> Copied | None:
     """Copy all but the end, which lets servers start; nothing where it was copied before."""
-    what = origin.end(session)
-    arrival = _look(what, to)
+    arrival = _look(copy, to)
     if arrival is Arrival.DONE:
         return None
     if arrival is Arrival.NOT_BEGUN:
-        _begin(what, to)
+        _begin(copy, to)
     copied = copy_blobs(session, Stores(files, to.store, to.files), tell)
     copying.copy(session, to.database, page_tokens=page_tokens)
     return copied
 
 
-def _look(what: str, to: _Target) -> Arrival:
+def _look(copy: Copy, to: _Target) -> Arrival:
     """Tell how far a copy is, or refuse a place that has something else."""
-    there = to.database.read()
-    arrival = marks.arrival(there, what, to.name)
+    arrival = marks.arrival(to.database.read(), copy, to.name)
     if arrival is Arrival.NOT_BEGUN:
-        ownership.check_new(_id(what, to), to.files, to.place.store_name)
-    elif to.place.is_apart:
-        mine = settings.known_registry_id(there)
-        ownership.check_begun(mine, to.files, to.place.store_name)
+        ownership.check_for_copy(_id(copy, to), to.files, copy.store)
     return arrival
 
 
-def _begin(what: str, to: _Target) -> None:
+def _begin(copy: Copy, to: _Target) -> None:
     """Take a place, so that nothing else comes there."""
-    mine = _id(what, to)
+    mine = _id(copy, to)
     if to.place.is_apart:
-        to.store.set_owner(mine)
+        ownership.claim_for_copy(mine, to.store, copy.store)
 
     def begin(session: Session) -> None:
-        marks.begin_arriving(session, what, to.name)
+        marks.begin_arriving(session, copy, to.name)
         if to.place.is_apart:
             settings.registry_id(session, mine)
 
     to.database.write(begin)
 
 
-def _id(what: str, to: _Target) -> str:
+def _id(copy: Copy, to: _Target) -> str:
     """Name a copy: it has this name too when it is begun again, after a crash in between."""
-    return hashlib.sha256(f"{what} {to.name}".encode()).hexdigest()[:32]
+    named = f"{copy.what} {to.name} {copy.store}"
+    return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
 def _restored(tx: Transaction) -> bytes:

@@ -57,7 +57,8 @@ def check_backup(
 ) -> Iterator[Finding]:
     """Yield what is wrong in a backup: all that it names, and not what others beside it do."""
     try:
-        with opened(source) as (database, files):
+        with opened(source) as backup:
+            database, files = backup.database, backup.files
             found = verify(database, files, read_data=read_data, checked=checked, subset=subset)
             yield from (one for one in found if is_of_backup(one))
     except UnreadableError as error:
@@ -79,8 +80,8 @@ def _check_folder(
     try:
         with stopped(data) as database:
             ownership.check(database, files, name)
-            for name in folder.strangers(data):
-                yield verify_blobs.stranger(name)
+            for found in folder.strangers(data):
+                yield verify_blobs.stranger(found)
             yield from verify(database, files, read_data=read_data, checked=checked, subset=subset)
     except UnreadableError as error:
         yield unreadable(error)

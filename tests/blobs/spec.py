@@ -44,14 +44,24 @@ class BlobStoreSpec:
         assert store.files.owner() is None
         assert store.files.is_empty()
 
-    def test_a_store_says_whose_it_is(self, store: BlobStore, restart: Restart) -> None:
-        store.set_owner("one")
-        store.set_owner("another")
+    def test_a_store_is_the_first_ones_who_says_so(
+        self, store: BlobStore, restart: Restart
+    ) -> None:
+        assert store.claim("one") == "one"
 
-        assert restart().files.owner() == "another"
-        assert restart().files.is_empty()
+        other = restart()
+        assert other.claim("another") == "one"
+        assert other.claim("one") == "one"
+        assert other.files.owner() == "one"
+        assert other.files.is_empty()
         assert list(store.files.strangers()) == []
         assert store.staged_keys(math.inf) == []
+
+    def test_of_many_who_claim_a_store_at_once_one_has_it(self, store: BlobStore) -> None:
+        with ThreadPoolExecutor(16) as threads:
+            told = list(threads.map(store.claim, map(str, range(16))))
+
+        assert set(told) == {store.files.owner()}
 
     def test_a_store_with_a_blob_is_not_empty(self, store: BlobStore) -> None:
         part = store.stage(10)

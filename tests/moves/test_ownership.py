@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.moves.conftest import Admin, MakePlace, Stored, answers, live_on, serving
 from tests.parts.s3 import bucket_at
 from tests.services.wire import download
+from tests.services.wire import refused as refused_as
 
+from modelkeep_server.blobs import LocalStore
+from modelkeep_server.domain import ownership
+from modelkeep_server.records import copying
+from modelkeep_server.values.moves import MoveError
 from modelkeep_server.values.s3_place import S3Place
 from modelkeep_server.values.start import StartError
 
@@ -129,9 +135,172 @@ def test_a_restore_does_not_go_on_in_another_store(
     again = admin("restore", backups, *target.options())
 
     assert refused.code == 1
-    assert "is not the store that this copy was begun in" in refused.err
+    assert "was begun with its bytes in" in refused.err
     assert again.code == 0
     assert answers(target)
+
+
+@pytest.mark.parametrize("begun_apart", [False, True])
+def test_a_copy_goes_on_in_the_place_that_it_was_begun_in(
+    begun_apart: bool,
+    stored: Stored,
+    make_place: MakePlace,
+    tmp_path: Path,
+    admin: Admin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apart = Stored(tmp_path / "new", blobs=make_place("s3").blobs)
+    plain = Stored(tmp_path / "new")
+    begun, other = (apart, plain) if begun_apart else (plain, apart)
+    backups = tmp_path / "backups"
+    assert admin("backup", backups, *stored.options()).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "copy", _cut_short)
+        assert admin("restore", backups, *begun.options()).code == 1
+
+    refused = admin("restore", backups, *other.options())
+    assert admin("restore", backups, *begun.options()).code == 0
+
+    assert refused.code == 1
+    assert "was begun with its bytes in" in refused.err
+    assert answers(begun)
+
+
+def test_a_restore_goes_on_with_its_backup_although_there_is_a_newer_one(
+    stored: Stored,
+    make_place: MakePlace,
+    tmp_path: Path,
+    admin: Admin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target, backups = make_place("postgres"), tmp_path / "backups"
+    assert admin("backup", backups, *stored.options()).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "copy", _cut_short)
+        assert admin("restore", backups, *target.options()).code == 1
+    with serving(stored) as registry:
+        registry.create("later", {"f": b"later"})
+    assert admin("backup", backups, *stored.options()).code == 0
+
+    assert admin("restore", backups, *target.options()).code == 0
+
+    with serving(target) as registry:
+        assert registry.numbers("churn")
+        with refused_as("NOT_FOUND", "RESOURCE_NOT_FOUND"):
+            registry.numbers("later")
+
+
+def test_of_two_new_registries_that_start_at_once_one_has_the_store(
+    make_place: MakePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = make_place("postgres"), make_place("postgres")
+    two = replace(two, data=one.data)
+    really = LocalStore.claim
+
+    def late(store: LocalStore, owner: str) -> str:
+        monkeypatch.setattr(LocalStore, "claim", really)
+        with serving(two) as registry:
+            registry.create("theirs", {"f": b"theirs"})
+        return really(store, owner)
+
+    monkeypatch.setattr(LocalStore, "claim", late)
+    with pytest.raises(StartError, match="is the store of another registry"):
+        serving(one).__enter__()
+
+    with serving(two) as registry:
+        assert registry.numbers("theirs") == [1]
+
+
+def test_a_restore_does_not_take_a_store_that_was_just_taken(
+    stored: Stored,
+    make_place: MakePlace,
+    tmp_path: Path,
+    admin: Admin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target, other = make_place("postgres"), make_place("postgres")
+    other = replace(other, data=target.data)
+    assert admin("backup", tmp_path / "backups", *stored.options()).code == 0
+    really = ownership.claim_for_copy
+
+    def late(*given: Any) -> None:
+        with serving(other) as registry:
+            registry.create("theirs", {"f": b"theirs"})
+        really(*given)
+
+    monkeypatch.setattr(ownership, "claim_for_copy", late)
+
+    refused = admin("restore", tmp_path / "backups", *target.options())
+
+    assert refused.code == 1
+    assert "is not empty, or another registry's" in refused.err
+    with serving(other) as registry:
+        assert registry.numbers("theirs") == [1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_backup_goes_into_a_registrys_store(
+    kind: str, stored: Stored, make_place: MakePlace, admin: Admin
+) -> None:
+    other = make_place(kind)
+    live_on(other)
+
+    refused = admin("backup", other.blobs or other.data, *stored.options())
+
+    assert refused.code == 1
+    assert admin("verify", *other.options()).code == 0
+
+
+def test_a_bucket_with_something_else_is_nobodys_store(make_place: MakePlace) -> None:
+    new = make_place("s3")
+    assert new.blobs is not None
+    bucket_at(new.blobs).put(f"{S3Place.parse(new.blobs).prefix}registry", b"a thing" * 10**6)
+
+    with pytest.raises(StartError, match="or of something else"):
+        serving(new).__enter__()
+
+
+def test_a_move_that_is_given_up_meanwhile_does_not_end(
+    make_place: MakePlace, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make_place("postgres"), make_place("sqlite")
+    live_on(source)
+    give_up = ("migrate-store", *source.options("from-"), "--give-up")
+    really = copying.copy
+
+    def copy(*given: Any, **named: Any) -> None:
+        really(*given, **named)
+        assert admin(*give_up).code == 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "copy", copy)
+        refused = admin("migrate-store", *source.options("from-"), *target.options("to-"))
+
+    assert refused.code == 1
+    assert "was given up" in refused.err
+    assert answers(source)
+    with pytest.raises(StartError, match="was cut short"):
+        serving(target).__enter__()
+
+    with monkeypatch.context() as patch:  # and nothing is left of it
+        patch.setattr(copying, "copy", _cut_short)
+        elsewhere = make_place("sqlite")
+        admin("migrate-store", *source.options("from-"), *elsewhere.options("to-"))
+    assert admin(*give_up).code == 0
+
+
+def test_a_finished_move_that_is_repeated_is_finished(
+    stored: Stored, make_place: MakePlace, admin: Admin
+) -> None:
+    target = make_place("sqlite")
+    move = ("migrate-store", *stored.options("from-"), *target.options("to-"))
+    give_up = ("migrate-store", *stored.options("from-"), "--give-up")
+    assert admin(*move).code == 0
+    assert admin(*give_up, "--force").code == 0
+
+    assert admin(*move).code == 0
+
+    assert admin(*give_up).code == 1
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -177,6 +346,10 @@ def test_no_data_folder_need_be_named_where_all_is_elsewhere(
     assert moved.code == 0
     assert f"and {S3Place.parse(target.blobs)}: " in moved.out + moved.err
     assert answers(target)
+
+
+def _cut_short(*_: Any, **__: Any) -> None:
+    raise MoveError("cut short")
 
 
 def _owner(place: Stored) -> bool:

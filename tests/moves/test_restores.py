@@ -62,7 +62,7 @@ def test_a_new_database_beside_the_blobs_of_another_is_refused(
     refused = admin("restore", backups, *target.options())
 
     assert refused.code == 1
-    assert "is not empty: a registry's blobs are there" in refused.err
+    assert "is not empty, or another registry's" in refused.err
 
 
 def test_a_running_servers_folder_is_refused(
@@ -211,8 +211,9 @@ def test_another_backup_is_not_put_on_top_of_a_part_of_one(
     with serving(stored) as registry:
         registry.create("more", {"f": b"more"})
     assert admin("backup", backups, *stored.options()).code == 0
+    newest = max((backups / "backups").iterdir())
 
-    refused = admin("restore", backups, *target.options())
+    refused = admin("restore", newest, *target.options())
 
     assert refused.code == 1
     assert "has a part of something else" in refused.err

@@ -58,7 +58,7 @@ def test_short_reads_run_where_they_are_asked_to() -> None:
 
     with (
         ThreadPoolExecutor(thread_name_prefix="short") as threads,
-        run_edge((descriptor(), ToyService()), read_shortly=elsewhere) as running,
+        run_edge((descriptor(), ToyService()), read_together=elsewhere) as running,
         grpc.insecure_channel(running.address) as channel,
     ):
         toy = ToyClient(channel)
@@ -82,7 +82,7 @@ def test_short_reads_have_a_cap_and_a_time() -> None:
 
     capacity = Capacity(unary_calls=2, unary_seconds=0.3)
     with (
-        run_edge((descriptor(), ToyService()), capacity=capacity, read_shortly=never) as running,
+        run_edge((descriptor(), ToyService()), capacity=capacity, read_together=never) as running,
         grpc.insecure_channel(running.address) as channel,
     ):
         told = []

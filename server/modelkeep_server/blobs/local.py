@@ -51,19 +51,18 @@ class LocalStore:
         """What is there, whatever the records say."""
         return self._files
 
-    def set_owner(self, owner: str) -> None:
-        """Say which registry uses this folder, durable on return."""
+    def claim(self, owner: str) -> str:
+        """Say which registry uses this folder, durable on return, unless one has said so before."""
+        key = secrets.token_hex(16)
         with self._disk.writing():
-            # Other servers of the registry may say the same now.
-            made = self._staging / f"registry-{secrets.token_hex(8)}"
-            fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                write_all(fd, owner.encode(), 0)
-                self._disk.sync(fd)
+                self._write_lane([key], [owner.encode()])
+                with suppress(FileExistsError):
+                    os.link(self._staged_path(key), self._files.owned)
             finally:
-                os.close(fd)
-            os.rename(made, self._files.owned)
+                self._staged_path(key).unlink(missing_ok=True)
             self._disk.sync_folder(self._root)
+        return self._files.owner() or ""
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""

@@ -112,7 +112,7 @@ class BlobFiles(BlobReader, Protocol):
         """Yield the paths of what no store of this kind has made."""
 
     def is_empty(self) -> bool:
-        """Tell whether no blob is there."""
+        """Tell whether no blob is there, and nothing else that people keep in such a place."""
 
     def owner(self) -> str | None:
         """Tell the registry that uses this store, by its id; nothing where none has said so."""
@@ -138,8 +138,11 @@ class BlobStore(BlobReader, Protocol):
     def files(self) -> BlobFiles:
         """What is there, whatever the records say."""
 
-    def set_owner(self, owner: str) -> None:
-        """Say which registry uses this store, durable on return."""
+    def claim(self, owner: str) -> str:
+        """Say which registry uses this store, durable on return, unless one has said so before.
+
+        Answers which one it is.
+        """
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""

@@ -44,9 +44,13 @@ class S3Store:
         """What is there, whatever the records say."""
         return self._files
 
-    def set_owner(self, owner: str) -> None:
-        """Say which registry uses this place, durable on return."""
-        self._bucket.put(self._place.owner, owner.encode())
+    def claim(self, owner: str) -> str:
+        """Say which registry uses this place, durable on return, unless one has said so before."""
+        there = self._files.owner()
+        if there is None:
+            self._bucket.put_new(self._place.owner, owner.encode())
+            there = self._files.owner()
+        return there or ""
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         """Store small blobs, durable on return, and answer their keys; all or none of them."""

@@ -30,6 +30,7 @@ _NOT_SHOWN = {
     "response-content-disposition": "attachment",
     "response-content-type": "application/octet-stream",
 }
+_THERE = {"PreconditionFailed", "ConditionalRequestConflict"}
 _OVER = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}
 
 
@@ -82,6 +83,21 @@ class S3Bucket:
         """Store an object, durable on return."""
         with translated():
             self._client._put_object(self._bucket, name, data)
+
+    def put_new(self, name: str, data: bytes) -> None:
+        """Store an object, durable on return, unless one is there.
+
+        A store that knows no conditions stores it all the same.
+        """
+        with translated():
+            try:
+                self._client._put_object(self._bucket, name, data, {"If-None-Match": "*"})
+            except S3Error as error:
+                if error.code in _THERE:
+                    return
+                if error.code != "NotImplemented":
+                    raise
+                self._client._put_object(self._bucket, name, data)
 
     def find(self, name: str) -> Stored | None:
         """Look whether an object is there."""

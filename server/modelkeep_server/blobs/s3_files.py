@@ -12,6 +12,7 @@ from modelkeep_server.values.s3_place import S3Place
 
 # A read that breaks off goes on where it was, but not where it got nowhere so often.
 _ATTEMPTS = 2
+_OWNER_BYTES = 100  # of what may be somebody else's
 
 
 class S3Files:
@@ -74,15 +75,17 @@ class S3Files:
                 yield found.name
 
     def is_empty(self) -> bool:
-        """Tell whether no blob is there."""
-        return next(self._bucket.objects(self._place.blobs), None) is None
+        """Tell whether nothing is there, but what says whose the place is."""
+        found = self._bucket.objects(self._place.prefix)
+        return all(one.name == self._place.owner for one in found)
 
     def owner(self) -> str | None:
         """Tell the registry that uses this place, by its id."""
         found = self._bucket.find(self._place.owner)
         if found is None:
             return None
-        return b"".join(self.read_named(found.name, 0, found.size)).decode(errors="replace")
+        some = min(found.size, _OWNER_BYTES)
+        return b"".join(self.read_named(found.name, 0, some)).decode(errors="replace")
 
     def missing_places(self) -> list[str]:
         """Tell that no place is missing: names have no folders."""

@@ -16,17 +16,29 @@ from modelkeep_server.values.start import StartError
 
 def claim(mine: str, session: Session, store: BlobStore, name: str) -> None:
     """Make a new store this registry's, or refuse another's."""
-    files = store.files
-    is_ours = files.is_empty() or _has_ours(session, files)
-    there = files.owner()  # looked for last: another server of this registry may just have come
-    if there == mine:
-        return
-    if there is not None or not is_ours:
+    may_be_ours = store.files.is_empty() or _has_ours(session, store.files)
+    # Looked for last: another server of this registry may just have come.
+    there = store.files.owner()
+    if there is None and may_be_ours:
+        there = store.claim(mine)
+    if there != mine:
         raise StartError(
-            f"{name} is the store of another registry; see that --database and --blobs go "
-            "together, or give a new, empty place"
+            f"{name} is the store of another registry, or of something else; see that --database "
+            "and --blobs go together, or give a new, empty place"
         )
-    store.set_owner(mine)
+
+
+def claim_for_copy(mine: str, store: BlobStore, name: str) -> None:
+    """Make a store that something is to be copied into its own, or refuse one that is not empty."""
+    check_for_copy(mine, store.files, name)
+    if store.claim(mine) != mine:
+        raise _not_empty(name)
+
+
+def check_for_copy(mine: str, files: BlobFiles, name: str) -> None:
+    """Refuse to begin a copy in a store that is not empty, or another's."""
+    if not files.is_empty() or files.owner() not in (None, mine):
+        raise _not_empty(name)
 
 
 def check(session: Session, files: BlobFiles, name: str) -> None:
@@ -41,19 +53,10 @@ def check(session: Session, files: BlobFiles, name: str) -> None:
         )
 
 
-def check_new(mine: str | None, files: BlobFiles, name: str) -> None:
-    """Refuse to begin a copy in a store that is not empty."""
-    if not files.is_empty() or files.owner() not in (None, mine):
-        raise MoveError(f"{name} is not empty: a registry's blobs are there; give a new place")
-
-
-def check_begun(mine: str | None, files: BlobFiles, name: str) -> None:
-    """Refuse to go on with a copy in another store than it was begun in."""
-    if files.owner() != mine:
-        raise MoveError(
-            f"{name} is not the store that this copy was begun in; give the same --database and "
-            "--blobs as then"
-        )
+def _not_empty(name: str) -> MoveError:
+    return MoveError(
+        f"{name} is not empty, or another registry's (`registry` there says so); give a new place"
+    )
 
 
 def _has_ours(session: Session, files: BlobFiles) -> bool:

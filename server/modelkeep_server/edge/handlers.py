@@ -28,7 +28,7 @@ from modelkeep_server.edge.transfers import Transfer
 from modelkeep_server.edge.unary import Unary
 from modelkeep_server.edge.watches import Watch
 from modelkeep_server.values.capacity import Capacity
-from modelkeep_server.values.hints import ReadShortly
+from modelkeep_server.values.hints import ReadTogether
 
 Handle = Callable[[Any, Any], Awaitable[Any]]
 Body = Callable[[Rpc, Any, Any], Awaitable[Any]]
@@ -53,12 +53,12 @@ class Edge:
         metrics: Metrics,
         log: Logger,
         *,
-        read_shortly: ReadShortly | None = None,
+        read_together: ReadTogether | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         """Make the pools and caps that this capacity asks for.
 
-        Short reads run so, or on the event loop.
+        Short reads run by `read_together`, or without it on the event loop.
         """
         self._log = log
         self._tracer = tracer
@@ -88,7 +88,7 @@ class Edge:
         self._bodies: dict[Kind, tuple[Maker, Body]] = {
             Kind.UNARY: (
                 grpc.unary_unary_rpc_method_handler,
-                Unary(opening, judge, unary, capacity.unary_seconds, read_shortly),
+                Unary(opening, judge, unary, capacity.unary_seconds, read_together),
             ),
             Kind.DOWNLOAD: (
                 grpc.unary_stream_rpc_method_handler,

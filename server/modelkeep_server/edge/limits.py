@@ -73,14 +73,16 @@ class CappedPool:
         self.cap = cap
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    def submit(self, caller: str, work: Callable[[], T], place: Submit | None = None) -> Future[T]:
-        """Run this in a thread, or in another place, or refuse it.
+    def submit(
+        self, caller: str, work: Callable[[], T], elsewhere: Submit | None = None
+    ) -> Future[T]:
+        """Run this in a thread, or elsewhere, or refuse it.
 
         It counts until it ends, whoever still waits.
         """
         self.cap.take(caller)
         try:
-            future = (place or self._threads.submit)(work)
+            future = (elsewhere or self._threads.submit)(work)
         except RuntimeError:
             self.cap.give(caller)
             raise

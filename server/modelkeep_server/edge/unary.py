@@ -9,7 +9,7 @@ from modelkeep_server.edge.calls import Rpc
 from modelkeep_server.edge.limits import CappedPool
 from modelkeep_server.edge.opening import Context, Opening
 from modelkeep_server.values.call import Answer
-from modelkeep_server.values.hints import NotShortError, ReadShortly
+from modelkeep_server.values.hints import NotShortError, ReadTogether
 
 Judge = Callable[[Rpc, BaseException], BaseException]
 """Turns a fault into an error that may be answered, and reports it."""
@@ -24,17 +24,17 @@ class Unary:
         judge: Judge,
         pool: CappedPool,
         seconds: float,
-        read_shortly: ReadShortly | None,
+        read_together: ReadTogether | None,
     ) -> None:
         """Open calls so, run them in these threads, and give each `seconds`.
 
-        Short reads run so, or on the event loop.
+        Short reads run by `read_together`, or without it on the event loop.
         """
         self._opening = opening
         self._judge = judge
         self._pool = pool
         self._seconds = seconds
-        self._read_shortly = read_shortly
+        self._read_together = read_together
 
     async def __call__(self, rpc: Rpc, raw: bytes, context: Context) -> bytes:
         """Answer one call."""
@@ -43,17 +43,18 @@ class Unary:
         method = rpc.method
         if method.on_loop:
             return _finish(rpc, await method.function(*self._opening.read(rpc, raw)), context)
-        place = None
+        opened, elsewhere = None, None
         if method.is_short:
-            request, call = self._opening.read(rpc, raw)
-            if method.is_short(request):
-                if self._read_shortly is None:
-                    return _finish(rpc, method.function(request, call), context)
-                place = self._read_shortly
+            opened = self._opening.read(rpc, raw)
+            if method.is_short(opened[0]):
+                if self._read_together is None:
+                    return _finish(rpc, method.function(*opened), context)
+                elsewhere = self._read_together
 
         def work() -> wire.Sendable:
             try:
-                answer: wire.Sendable = method.function(*self._opening.read(rpc, raw))
+                request, call = opened or self._opening.read(rpc, raw)
+                answer: wire.Sendable = method.function(request, call)
             except (Error, NotShortError):
                 raise
             except BaseException as fault:  # judged here, because the caller may be gone by now
@@ -62,7 +63,7 @@ class Unary:
 
         try:
             async with asyncio.timeout(self._seconds) as timeout:
-                answer = await self._run(rpc, work, place)
+                answer = await self._run(rpc, work, elsewhere)
         except TimeoutError:
             if timeout.expired():
                 raise deadlines.too_long(self._seconds) from None
@@ -70,11 +71,11 @@ class Unary:
         return _finish(rpc, answer, context)
 
     async def _run(
-        self, rpc: Rpc, work: Callable[[], wire.Sendable], place: ReadShortly | None
+        self, rpc: Rpc, work: Callable[[], wire.Sendable], elsewhere: ReadTogether | None
     ) -> wire.Sendable:
         caller = rpc.call.principal
         try:
-            return await asyncio.wrap_future(self._pool.submit(caller, work, place))
+            return await asyncio.wrap_future(self._pool.submit(caller, work, elsewhere))
         except NotShortError:
             return await asyncio.wrap_future(self._pool.submit(caller, work))
 

@@ -82,7 +82,10 @@ class Batches:
 
     def _run(self) -> None:
         while jobs := self._next_batch():
-            self._end(jobs)
+            try:
+                self._end(jobs)
+            except BaseException as fault:  # else this thread ends, and everyone waits for it
+                fail(jobs, fault)
             for job in jobs:
                 job.settle()
             self._rest()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from modelkeep_server.records.sql import Session
-from modelkeep_server.values.hints import ReadShortly
+from modelkeep_server.values.hints import ReadTogether
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Database(Protocol):
         """Answer a session of this thread for reading what is committed."""
 
     @property
-    def read_shortly(self) -> ReadShortly | None:
+    def read_together(self) -> ReadTogether | None:
         """What runs short reads; none where they cost less than a hop to another thread."""
 
     def write(self, work: Callable[[Session], T]) -> T:

@@ -1,11 +1,13 @@
 """What a database says of itself that keeps servers off it.
 
-* `arriving`: something is being copied into it, and not all of it is there.
+* `arriving`: what is being copied into it, and is not all there.
 * `arrived`: what was copied into it, so that copying it again does nothing.
 * `moved`: the registry lives elsewhere now; two that live on would both give out the next version.
 * `moved_wholly`: all of it is there, and may be used.
 """
 
+import json
+from dataclasses import asdict, dataclass
 from enum import Enum
 
 from peewee import Query
@@ -40,6 +42,21 @@ def check_served(session: Session) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What is copied into a place.
+
+    Attributes:
+        what: The state that it is, such as no other copy has.
+        store: The store of its bytes there, as people know it.
+        backup: The backup that it is of, if it is of one.
+    """
+
+    what: str
+    store: str
+    backup: str | None = None
+
+
 class Arrival(Enum):
     """How far something is that is copied into a place."""
 
@@ -48,25 +65,37 @@ class Arrival(Enum):
     DONE = 2
 
 
-def arrival(session: Session, what: str, where: str) -> Arrival:
+def arrival(session: Session, copy: Copy, where: str) -> Arrival:
     """Tell how far it is, or refuse a place that has something else."""
-    if _get(session, ARRIVED) == what:
-        return Arrival.DONE
-    there = _get(session, ARRIVING)
-    if there and there != what:
+    done, begun = _copy(session, ARRIVED), _copy(session, ARRIVING)
+    if begun and begun.what != copy.what:
         raise MoveError(
             f"{where} has a part of something else that was being copied there; give a new, empty "
             "place"
         )
-    if not there and not is_empty(session):
+    there = begun or (done if done and done.what == copy.what else None)
+    if there and there.store != copy.store:
+        raise MoveError(
+            f"this copy into {where} was begun with its bytes in {there.store}, not in "
+            f"{copy.store}; give the same place as then"
+        )
+    if there is None and not is_empty(session):
         raise MoveError(f"{where} has a registry already; give a new, empty place")
-    return Arrival.BEGUN if there else Arrival.NOT_BEGUN
+    if begun:
+        return Arrival.BEGUN
+    return Arrival.DONE if there else Arrival.NOT_BEGUN
 
 
-def begin_arriving(session: Session, what: str, where: str) -> None:
+def begin_arriving(session: Session, copy: Copy, where: str) -> None:
     """Take a place for what is copied there, or go on."""
-    if arrival(session, what, where) is Arrival.NOT_BEGUN:
-        session.put(_PUT, key=ARRIVING, value=what.encode())
+    if arrival(session, copy, where) is Arrival.NOT_BEGUN:
+        session.put(_PUT, key=ARRIVING, value=json.dumps(asdict(copy)).encode())
+
+
+def backup_begun(session: Session) -> str | None:
+    """Tell which backup is being copied into a place, if one is."""
+    begun = _copy(session, ARRIVING)
+    return begun.backup if begun else None
 
 
 def end_arriving(session: Session) -> None:
@@ -93,6 +122,7 @@ def begin_move(session: Session, where: str, to: str) -> bool:
             "--give-up"
         )
     if not there:
+        session.run(_DROP, key=MOVED_WHOLLY)
         session.put(_PUT, key=MOVED, value=to.encode())
     return not there
 
@@ -103,8 +133,10 @@ def moved() -> Query:
     return moves.select(moves.value).where(moves.key == MOVED)
 
 
-def end_move(session: Session) -> None:
-    """Say that all of it is where it was moved to."""
+def end_move(session: Session, to: str) -> None:
+    """Say that all of it is where it was moved to; refuse where that was given up meanwhile."""
+    if _get(session, MOVED) != to:
+        raise MoveError(f"the move to {to} was given up; give another place to move it after all")
     if not _get(session, MOVED_WHOLLY):
         session.put(_PUT, key=MOVED_WHOLLY, value=b"1")
 
@@ -122,6 +154,11 @@ def give_up_move(session: Session, *, finished: bool) -> bool:
         )
     session.run(_DROP, key=MOVED_WHOLLY)
     return session.run(_DROP, key=MOVED) > 0
+
+
+def _copy(session: Session, key: str) -> Copy | None:
+    there = _get(session, key)
+    return Copy(**json.loads(there)) if there else None
 
 
 def _get(session: Session, key: str) -> str:

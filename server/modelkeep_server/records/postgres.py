@@ -85,7 +85,7 @@ class PostgresDatabase:
         """Answer a session for reading what is committed; any thread may use it."""
         return current_session() or self._reader
 
-    def read_shortly(self, work: Callable[[], T]) -> Future[T]:
+    def read_together(self, work: Callable[[], T]) -> Future[T]:
         """Queue a short read, and answer at once what will hold its answer."""
         return self._short.submit(work)
 

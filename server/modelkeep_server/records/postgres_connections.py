@@ -47,14 +47,19 @@ _SETTINGS = {
 }
 
 
-def connect(url: str, *, reader: bool = False) -> Connection:
-    """Open a connection with the settings that what we promise rests on."""
-    return psycopg.connect(url, autocommit=True, **parameters(reader=reader))
+def connect(url: str, *, reader: bool = False, statement: str | None = None) -> Connection:
+    """Open a connection with the settings that what we promise rests on.
+
+    A statement may take, or wait for a lock, as long as `statement` says, such as `2s`.
+    """
+    return psycopg.connect(url, autocommit=True, **parameters(reader=reader, statement=statement))
 
 
-def parameters(*, reader: bool) -> dict[str, Any]:
+def parameters(*, reader: bool, statement: str | None = None) -> dict[str, Any]:
     """Tell how connections are opened, beside the URL."""
     settings = _SETTINGS | ({"default_transaction_read_only": "on"} if reader else {})
+    if statement:
+        settings |= {"statement_timeout": statement, "lock_timeout": statement}
     return {
         "connect_timeout": _CONNECT_SECONDS,
         "keepalives_idle": 5,

@@ -19,7 +19,6 @@ from peewee import Query
 from modelkeep_server.records.batches import Batches, Job
 from modelkeep_server.records.postgres_connections import (
     LOST,
-    TOO_LONG,
     Connection,
     Watchdog,
     connect,
@@ -29,6 +28,7 @@ from modelkeep_server.records.postgres_session import rendered
 from modelkeep_server.records.sql import Row, Session, Statement
 from modelkeep_server.values.hints import NotShortError
 
+_STATEMENT = "2s"
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
 
@@ -75,36 +75,44 @@ class ShortReads:
             except LOST as lost:
                 self._drop()
                 if time.monotonic() > end:
-                    return [unavailable(lost)] * len(asked)
+                    return [_unavailable(lost) for _ in asked]
                 time.sleep(_PAUSE_SECONDS)
+            except Exception as fault:
+                self._drop()
+                return [fault] * len(asked)
 
     def _ask(self, asked: list[Asked]) -> Sequence[Cursor | Exception]:
-        connection = self._connected()
         if len(asked) > 1:
+            connection = self._connected()
             with (
-                suppress(*TOO_LONG, psycopg.errors.DatabaseError),
+                suppress(Exception),
                 self._watchdog.watching(connection),
                 connection.pipeline(),
             ):
                 return [connection.execute(sql, parameters) for sql, parameters in asked]
-        return [self._ask_alone(connection, *each) for each in asked]
+            # psycopg takes statements for prepared that the server left out, behind the one that
+            # failed.
+            self._drop()
+        end = time.monotonic() + _PATIENCE_SECONDS
+        return [self._ask_alone(*each, end) for each in asked]
 
-    def _ask_alone(
-        self, connection: Connection, sql: Any, parameters: Sequence[Any]
-    ) -> Cursor | Exception:
+    def _ask_alone(self, sql: Any, parameters: Sequence[Any], end: float) -> Cursor | Exception:
+        if time.monotonic() > end:  # many that wait long would hold up all that come
+            return unavailable(psycopg.errors.QueryCanceled())
+        connection = self._connected()
         try:
             with self._watchdog.watching(connection):
                 return connection.execute(sql, parameters)
-        except TOO_LONG as late:
-            return unavailable(late)
-        except LOST:
-            raise
-        except psycopg.Error as error:
+        except LOST as lost:
+            if connection.closed:
+                raise
+            return _unavailable(lost)
+        except Exception as error:
             return error
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, reader=True)
+            self._connection = connect(self._url, reader=True, statement=_STATEMENT)
         return self._connection
 
     def _drop(self) -> None:
@@ -180,6 +188,12 @@ _SESSION = _ShortSession()
 def current_session() -> Session | None:
     """Answer the session of the short read that runs here, if one does."""
     return _SESSION if isinstance(getcurrent(), _Reading) else None
+
+
+def _unavailable(error: Exception) -> Exception:
+    told = unavailable(error)
+    told.__cause__ = error
+    return told
 
 
 def _ask(query: Statement | Query, values: dict[str, object]) -> Cursor:

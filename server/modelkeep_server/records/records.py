@@ -16,7 +16,7 @@ from modelkeep_server.records.pages import Pages
 from modelkeep_server.records.sql import Session
 from modelkeep_server.records.transaction import Transaction
 from modelkeep_server.values.call import Answer, Call
-from modelkeep_server.values.hints import ReadShortly
+from modelkeep_server.values.hints import ReadTogether
 
 T = TypeVar("T")
 
@@ -49,9 +49,9 @@ class Records:
         return self._database.read()
 
     @property
-    def read_shortly(self) -> ReadShortly | None:
+    def read_together(self) -> ReadTogether | None:
         """What runs short reads; none where they cost less than a hop to another thread."""
-        return self._database.read_shortly
+        return self._database.read_together
 
     def log_time_us(self) -> int:
         """Tell the time of the last committed event, in microseconds since 1970 UTC."""

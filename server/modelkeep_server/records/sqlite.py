@@ -104,7 +104,7 @@ class SqliteDatabaseFile:
     """A database in a file: reads anywhere, writes through one thread."""
 
     is_shared = False
-    read_shortly = None
+    read_together = None
 
     def __init__(self, path: Path, on_failure: Callable[[str], None]) -> None:
         """Open the file; `on_failure` is told once why nothing can be written any more."""

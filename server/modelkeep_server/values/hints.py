@@ -11,7 +11,7 @@ Method = TypeVar("Method", bound=Callable[..., object])
 _SHORT = "_modelkeep_short"
 
 
-class ReadShortly(Protocol):
+class ReadTogether(Protocol):
     """Runs a short read together with others, and answers at once what will hold its answer."""
 
     def __call__(self, work: Callable[[], T]) -> Future[T]:
