@@ -153,10 +153,7 @@ def test_a_copy_goes_on_in_the_place_that_it_was_begun_in(
     plain = Stored(tmp_path / "new")
     begun, other = (apart, plain) if begun_apart else (plain, apart)
     backups = tmp_path / "backups"
-    assert admin("backup", backups, *stored.options()).code == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(copying, "copy", _cut_short)
-        assert admin("restore", backups, *begun.options()).code == 1
+    _restore_by_half(admin, monkeypatch, stored, backups, begun)
 
     refused = admin("restore", backups, *other.options())
     assert admin("restore", backups, *begun.options()).code == 0
@@ -174,10 +171,7 @@ def test_a_restore_goes_on_with_its_backup_although_there_is_a_newer_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target, backups = make_place("postgres"), tmp_path / "backups"
-    assert admin("backup", backups, *stored.options()).code == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(copying, "copy", _cut_short)
-        assert admin("restore", backups, *target.options()).code == 1
+    _restore_by_half(admin, monkeypatch, stored, backups, target)
     with serving(stored) as registry:
         registry.create("later", {"f": b"later"})
     assert admin("backup", backups, *stored.options()).code == 0
@@ -346,6 +340,16 @@ def test_no_data_folder_need_be_named_where_all_is_elsewhere(
     assert moved.code == 0
     assert f"and {S3Place.parse(target.blobs)}: " in moved.out + moved.err
     assert answers(target)
+
+
+def _restore_by_half(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, source: Stored, backups: Path, target: Stored
+) -> None:
+    """Back a registry up, and restore that until it is cut short."""
+    assert admin("backup", backups, *source.options()).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "copy", _cut_short)
+        assert admin("restore", backups, *target.options()).code == 1
 
 
 def _cut_short(*_: Any, **__: Any) -> None:

@@ -32,7 +32,7 @@ class Keys:
 
 def keys(session: Session) -> Keys:
     """Answer the keys, making them where they are new."""
-    return Keys(_key(session, _PAGES), _key(session, _PRINCIPALS))
+    return Keys(_kept(session, _PAGES), _kept(session, _PRINCIPALS))
 
 
 def registry_id(session: Session, new: str | None = None) -> str:
@@ -40,33 +40,34 @@ def registry_id(session: Session, new: str | None = None) -> str:
 
     No copy has it: that is another registry, with a store of its own.
     """
-    found = known_registry_id(session)
-    if found is None:
-        found = new or secrets.token_hex(16)
-        session.put(_ADD, key=_REGISTRY, value=found.encode())
-    return found
+    return _kept(session, _REGISTRY, (new or secrets.token_hex(16)).encode()).decode()
 
 
 def known_registry_id(session: Session) -> str | None:
     """Tell that name, if there is one."""
-    row = session.row(_GET, key=_REGISTRY)
-    return bytes(row[0]).decode() if row else None
+    found = _get(session, _REGISTRY)
+    return found.decode() if found is not None else None
 
 
-def _key(session: Session, name: str) -> bytes:
+def _kept(session: Session, name: str, new: bytes | None = None) -> bytes:
+    """Answer what was kept under a name; where that is new, keep this, or else a secret."""
+    found = _get(session, name)
+    if found is None:
+        found = new or secrets.token_bytes(32)
+        session.put(_ADD, key=name, value=found)
+    return found
+
+
+def _get(session: Session, name: str) -> bytes | None:
     row = session.row(_GET, key=name)
-    if row is not None:
-        return bytes(row[0])
-    value = secrets.token_bytes(32)
-    session.put(_ADD, key=name, value=value)
-    return value
+    return bytes(row[0]) if row is not None else None
 
 
 def copied_settings(session: Session, *, page_tokens: bool) -> dict[str, bytes]:
     """Read what a copy of the database has too."""
     names = (*_COPIED, _PAGES) if page_tokens else _COPIED
-    rows = {name: session.row(_GET, key=name) for name in names}
-    return {name: bytes(row[0]) for name, row in rows.items() if row is not None}
+    values = {name: _get(session, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def put_settings(session: Session, settings: dict[str, bytes]) -> None:
