@@ -7,6 +7,7 @@ from typing import Self
 from modelkeep._cache import Cache
 from modelkeep._client_aliases import AliasMethods
 from modelkeep._client_assets import AssetMethods
+from modelkeep._client_audit import AuditMethods
 from modelkeep._client_bytes import ByteMethods
 from modelkeep._client_log import LogMethods
 from modelkeep._client_namespaces import NamespaceMethods
@@ -26,6 +27,7 @@ class Client(
     AssetMethods,
     NamespaceMethods,
     LogMethods,
+    AuditMethods,
     OperationMethods,
 ):
     """A registry, in a `with` block or until `close()`; safe to use from many threads.

@@ -240,6 +240,28 @@ class Event(Handle):
 
 
 @dataclass(frozen=True, slots=True)
+class SignedCheckpoint(Handle):
+    """What the log was at one time: keep `note`, and `key` once."""
+
+    origin: str
+    size: int  # entries; the position of the last
+    root_hash: str  # 64 hex digits
+    note: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof(Handle):
+    """Shows that an event is in the log of a checkpoint; it was checked."""
+
+    event: str
+    leaf: str  # hex: the bytes of its `LogLeaf`
+    index: int
+    hashes: tuple[str, ...]  # hex
+    checkpoint: SignedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Principal(Handle):
     """Someone who acts."""
 

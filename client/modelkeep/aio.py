@@ -171,5 +171,10 @@ class Client:
     cancel_operation = _awaited(_client.Client.cancel_operation)
     wait = _awaited(_client.Client.wait)
 
+    checkpoint = _awaited(_client.Client.checkpoint)
+    prove = _awaited(_client.Client.prove)
+    goes_on_from = _awaited(_client.Client.goes_on_from)
+    leaves = _listed(_client.Client.leaves)
+
     history = _listed(_client.Client.history)
     watch = _watched(_client.Client.watch)

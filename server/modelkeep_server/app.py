@@ -6,8 +6,9 @@ A new service is one line in `build`.
 import asyncio
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from modelkeep.v1 import (
     operation_service_pb2,
     version_service_pb2,
 )
-from modelkeep_server.blobs import BlobStore, open_store
+from modelkeep_server.blobs import BlobStore, open_published, open_store
 from modelkeep_server.domain import namespaces, ownership, upkeep
+from modelkeep_server.domain.checkpoints import Checkpoints
 from modelkeep_server.domain.collection import Collection
 from modelkeep_server.domain.operations import Operations
 from modelkeep_server.domain.verification import Verification
@@ -60,6 +62,8 @@ from modelkeep_server.values.start import StartError
 
 SWEEP_SECONDS = 600.0
 """How often what has had its time is dropped."""
+CHECKPOINT_SECONDS = 60.0
+"""How often the log's checkpoint is put where others keep it."""
 
 
 def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
@@ -110,6 +114,10 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             lambda what, fault: log.error(what, exc_info=fault),
         )
         parts.callback(operations.stop)
+        checkpoints = Checkpoints(records)
+        published = None
+        if settings.checkpoints is not None:
+            published = open_published(settings.checkpoints, settings.s3_keys)
         services: list[Service] = [
             _service(access_service_pb2, AccessService(records)),
             _service(
@@ -122,7 +130,7 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
                 ),
             ),
             _service(asset_service_pb2, AssetService(records)),
-            _service(event_service_pb2, EventService(records)),
+            _service(event_service_pb2, EventService(records, checkpoints)),
             _service(namespace_service_pb2, NamespaceService(records)),
             _service(operation_service_pb2, OperationService(records, operations)),
             _service(version_service_pb2, VersionService(records)),
@@ -141,9 +149,21 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             tracer=tracer,
         )
         _show(figures, records)
-        sweep = partial(upkeep.sweep, records, store)
+        chores = [
+            Chore("sweep", SWEEP_SECONDS, partial(upkeep.sweep, records, store)),
+            Chore("checkpoint", CHECKPOINT_SECONDS, partial(checkpoints.keep, published)),
+        ]
         close = parts.pop_all().close
-        return App(settings, services, edge, figures, log, stop, sweep, operations, close)
+        return App(settings, services, edge, figures, log, stop, chores, operations, close)
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """What a server does by itself again and again, from its start on."""
+
+    name: str
+    seconds: float
+    do: Callable[[], None]
 
 
 class App:
@@ -157,11 +177,11 @@ class App:
         figures: Metrics,
         log: Logger,
         stop: Stop,
-        sweep: Callable[[], None],
+        chores: Sequence[Chore],
         operations: Operations,
         close: Callable[[], None],
     ) -> None:
-        """Take the parts; `sweep` is done at times, `close` lets go of what holds something."""
+        """Take the parts; `close` lets go of what holds something."""
         self.settings = settings
         self.stop = stop
         self.close = close
@@ -169,7 +189,7 @@ class App:
         self._edge = edge
         self._metrics = figures
         self._log = log
-        self._sweep = sweep
+        self._chores = chores
         self._operations = operations
 
     async def run(self, ready: Callable[[Address, Address | None], None]) -> None:
@@ -181,10 +201,11 @@ class App:
         with serving_metrics(settings, self._metrics.registry, self._log) as metrics_address:
             port = await server.start(settings.listen.host, settings.listen.port)
             ready(Address(settings.listen.host, port), metrics_address)
-            sweeping = asyncio.create_task(self._keep_swept())
+            chores = [asyncio.create_task(self._keep_doing(chore)) for chore in self._chores]
             self._operations.start()
             await self.stop.wait()
-            sweeping.cancel()
+            for chore in chores:
+                chore.cancel()
             self._log.info("stopping", reason=self.stop.reason)
             given_back = asyncio.to_thread(self._operations.stop)
             await asyncio.gather(server.stop(settings.drain_seconds), given_back)
@@ -193,13 +214,13 @@ class App:
         """Tell whether nothing runs in a thread any more."""
         return not self._edge.running()
 
-    async def _keep_swept(self) -> None:
+    async def _keep_doing(self, chore: Chore) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._sweep)
+                await asyncio.to_thread(chore.do)
             except Exception as fault:
-                self._log.error("sweep failed", exc_info=fault)
-            await asyncio.sleep(SWEEP_SECONDS)
+                self._log.error(f"{chore.name} failed", exc_info=fault)
+            await asyncio.sleep(chore.seconds)
 
 
 @contextmanager

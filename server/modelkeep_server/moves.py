@@ -73,7 +73,7 @@ def backup(source: Place, where: str, tell: Tell) -> tuple[str, Copied]:
         ownership.check(session, files, source.store_name)
         migrate(folder / DATABASE, same_boot=False)
         with closing(SqliteDatabaseFile(folder / DATABASE, _ignore)) as made:
-            copying.copy(session, made, page_tokens=False)
+            copying.copy(session, made, moves=False)
             _sweep(to.store)
             copied = copy_blobs(made.read(), Stores(files, to.store, to.files), tell)
         return to.shown(to.publish(folder)), copied
@@ -87,7 +87,7 @@ def restore(where: str, target: Place, tell: Tell) -> Copied:
             session = backup.database
             _check(session, backup.files)
             copy = Copy(origin.end(session), target.store_name, backup.name)
-            copied = _carry(session, backup.files, to, copy, tell, page_tokens=False)
+            copied = _carry(session, backup.files, to, copy, tell, moves=False)
         if copied is None:
             return Copied()
         Records(to.database).change(SYSTEM, "log.restored", _restored)
@@ -107,7 +107,7 @@ def move(source: Place, target: Place, tell: Tell) -> Copied:
         _mark_moved(source, to.name)
         with _opened(source) as session:
             copy = replace(copy, what=origin.end(session))
-            copied = _carry(session, files, to, copy, tell, page_tokens=True)
+            copied = _carry(session, files, to, copy, tell, moves=True)
         # In this order: from the second on the other place may be used.
         _note(source, partial(marks.end_move, to=to.name))
         if copied is not None:
@@ -132,7 +132,7 @@ def shown(place: Place) -> str:
 
 
 def _carry(
-    session: Session, files: BlobReader, to: _Target, copy: Copy, tell: Tell, *, page_tokens: bool
+    session: Session, files: BlobReader, to: _Target, copy: Copy, tell: Tell, *, moves: bool
 ) -> Copied | None:
     """Copy all but the end, which lets servers start; nothing where it was copied before."""
     arrival = _look(copy, to)
@@ -141,7 +141,7 @@ def _carry(
     if arrival is Arrival.NOT_BEGUN:
         _begin(copy, to)
     copied = copy_blobs(session, Stores(files, to.store, to.files), tell)
-    copying.copy(session, to.database, page_tokens=page_tokens)
+    copying.copy(session, to.database, moves=moves)
     return copied
 
 

@@ -10,7 +10,7 @@ from modelkeep_server.backups import is_of_backup, opened
 from modelkeep_server.blobs import BlobFiles, open_files
 from modelkeep_server.domain import ownership, verify_blobs
 from modelkeep_server.domain.keeping import kept
-from modelkeep_server.domain.verify import COUNTED, is_settled, unreadable, verify
+from modelkeep_server.domain.verify import COUNTED, audit, is_settled, unreadable, verify
 from modelkeep_server.records import folder
 from modelkeep_server.records.postgres import PostgresDatabase
 from modelkeep_server.records.postgres_survey import surveyed
@@ -22,6 +22,7 @@ from modelkeep_server.values.findings import (
     Orphan,
     UnreadableError,
 )
+from modelkeep_server.values.kept_log import Kept
 from modelkeep_server.values.moves import MoveError
 from modelkeep_server.values.place import Place
 from modelkeep_server.values.start import StartError
@@ -31,10 +32,12 @@ __all__ = [
     "CantTellError",
     "Damage",
     "Finding",
+    "Kept",
     "Orphan",
     "Subset",
     "check",
     "check_backup",
+    "check_log",
     "counts",
 ]
 
@@ -64,6 +67,21 @@ def check_backup(
     except UnreadableError as error:
         yield unreadable(error)
     except (MoveError, StartError, UnavailableError) as error:
+        raise CantTellError(str(error)) from error
+
+
+def check_log(place: Place, kept: Kept, checked: Counter[str]) -> Iterator[Finding]:
+    """Yield where a registry's log is not what was kept of it, or its rows not what the log says.
+
+    Its bytes are not looked at. Raises `CantTellError` where it can't be told.
+    """
+    opening = stopped(place.data) if place.database is None else surveyed(place.database)
+    try:
+        with opening as database, database.one_state():
+            yield from audit(database, checked, kept)
+    except UnreadableError as error:
+        yield unreadable(error)
+    except UnavailableError as error:
         raise CantTellError(str(error)) from error
 
 

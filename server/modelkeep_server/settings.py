@@ -91,6 +91,13 @@ def _blobs(value: Any) -> S3Place | None:
     return S3Place.parse(url)
 
 
+def _checkpoints(value: Any) -> Path | S3Place | None:
+    place = _text(value)
+    if place == "off":
+        return None
+    return S3Place.parse(place) if place.startswith(f"{SCHEME}:") else _path(place)
+
+
 def _address_or_off(value: Any) -> Address | None:
     return None if value == "off" else _address(value)
 
@@ -160,6 +167,12 @@ SETTINGS = {
     "links": Setting(
         _one_of("auto", "off"), "auto", "Whether clients may reach an S3 store directly."
     ),
+    "checkpoints": Setting(
+        _checkpoints,
+        "off",
+        f"Where to put signed checkpoints of the log, each minute: a folder, {FORM}, or off.",
+        is_secret=True,
+    ),
     "workers": Setting(
         _between(1, 64, int), "1", "Processes that serve; more than one need Postgres."
     ),
@@ -201,6 +214,7 @@ class Settings:
     database: str | None = field(repr=False)
     blobs: S3Place | None
     links: str
+    checkpoints: Path | S3Place | None
     workers: int
     listen: Address
     metrics_listen: Address | None

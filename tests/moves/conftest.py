@@ -140,3 +140,10 @@ def log(registry: Registry) -> list[event_pb2.Event]:
     """List the last events of all, oldest first."""
     request = event_service_pb2.ListEventsRequest(page_size=1000)
     return list(registry.events.ListEvents(request).events)[::-1]
+
+
+def checkpoint(registry: Registry) -> event_service_pb2.Checkpoint:
+    """Give the newest checkpoint of a registry's log."""
+    return registry.events.GetCheckpoint(
+        event_service_pb2.GetCheckpointRequest(), metadata=registry.metadata
+    )

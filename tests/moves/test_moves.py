@@ -126,10 +126,10 @@ def test_bytes_that_come_during_a_move_are_not_copied_by_half(
         proxy.lead_to("127.0.0.1:1")
         proxy.cut()
 
-        def copy(session: Session, to: Database, *, page_tokens: bool) -> None:
+        def copy(session: Session, to: Database, *, moves: bool) -> None:
             proxy.lead_to(f"127.0.0.1:{postgres_server.port}")
             registry.push_blobs(b"during the move")
-            really(session, to, page_tokens=page_tokens)
+            really(session, to, moves=moves)
 
         monkeypatch.setattr(copying, "copy", copy)
         said = admin("migrate-store", *source.options("from-"), *target.options("to-"), "--json")

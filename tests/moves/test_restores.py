@@ -5,10 +5,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from tests.moves.conftest import Admin, MakePlace, Stored, live_on, log, serving
+from tests.moves.conftest import Admin, MakePlace, Stored, checkpoint, live_on, log, serving
 from tests.raw import ask
 from tests.services.wire import refused as refusing
 
+from modelkeep.checkpoints import LogKey
 from modelkeep.v1 import asset_service_pb2, event_pb2
 from modelkeep_server.records import schema
 from modelkeep_server.values.start import StartError
@@ -95,6 +96,24 @@ def test_the_first_event_says_where_the_log_before_had_ended(
     assert origin.previous_log_time == last.log_time
     assert len(origin.previous_leaf_hash) == 32
     assert len({origin.id, origin.previous_id}) == 2
+
+
+def test_a_restored_log_has_a_key_of_its_own(
+    stored: Stored, make_place: MakePlace, backups: Path, admin: Admin
+) -> None:
+    """No backup has what could sign for the log that it is of."""
+    with serving(stored) as registry:
+        before = checkpoint(registry)
+    target = make_place("postgres")
+
+    assert admin("restore", backups, *target.options()).code == 0
+
+    with serving(target) as registry:
+        after = checkpoint(registry)
+    assert after.origin != before.origin
+    key, old = LogKey.parse(after.key), LogKey.parse(before.key)
+    assert (key.name, old.name) == (after.origin, before.origin)
+    assert key.public != old.public
 
 
 def test_a_request_of_before_is_known_and_a_page_of_before_is_not(

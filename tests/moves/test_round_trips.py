@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.moves.conftest import Admin, MakePlace, Stored, answers, live_on, serving
+from tests.moves.conftest import Admin, MakePlace, Stored, answers, checkpoint, live_on, serving
 from tests.services.wire import MIB
 
 KINDS = ("sqlite", "s3")
@@ -22,6 +22,8 @@ def test_a_moved_registry_answers_as_it_did(
     source: Stored, kind: str, make_place: MakePlace, admin: Admin
 ) -> None:
     before = answers(source)
+    with serving(source) as registry:
+        signed = checkpoint(registry)
     target = make_place(kind)
 
     moved = admin("migrate-store", *source.options("from-"), *target.options("to-"))
@@ -29,6 +31,7 @@ def test_a_moved_registry_answers_as_it_did(
     assert moved.code == 0, moved.err + moved.out
     assert answers(target) == before
     with serving(target) as registry:
+        assert checkpoint(registry) == signed
         assert registry.create("new", {"f": b"after the move"}).number == 1
         registry.set_alias("production", 1)
     assert admin("verify", *target.options(), "--read-data").code == 0

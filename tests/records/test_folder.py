@@ -141,6 +141,7 @@ def test_a_copy_has_what_was_only_in_the_log(tmp_path: Path, newer: Path) -> Non
 
     assert _settings(_copies(tmp_path / "killed")[0]) == [
         "log_floor",
+        "log_key",
         "log_origin",
         "page_token_key",
         "principal_key",

@@ -14,6 +14,7 @@ from tests.services.wire import Registry, refused
 
 from modelkeep.v1 import event_service_pb2 as pb
 from modelkeep.v1.event_service_pb2_grpc import EventServiceStub
+from modelkeep_server.domain.checkpoints import Checkpoints
 from modelkeep_server.records.opening import open_records
 from modelkeep_server.services.events import EventService
 
@@ -202,7 +203,9 @@ def quick_bookmarks(tmp_path: Path) -> Iterator[grpc.Channel]:
     descriptor = pb.DESCRIPTOR.services_by_name["EventService"]
     with (
         open_records(None, tmp_path / "data", print) as records,
-        run_edge((descriptor, EventService(records, bookmark_seconds=0.1))) as running,
+        run_edge(
+            (descriptor, EventService(records, Checkpoints(records), bookmark_seconds=0.1))
+        ) as running,
         grpc.insecure_channel(running.address) as channel,
     ):
         yield channel

@@ -16,6 +16,7 @@ from modelkeep.cli.session import Json, Session, flag
 from modelkeep.errors import Error
 
 if TYPE_CHECKING:
+    from modelkeep.checkpoints import Checkpoint
     from modelkeep_server.offline import Damage, Orphan, Subset
     from modelkeep_server.offline import Finding as Found
     from modelkeep_server.values.place import Place
@@ -161,6 +162,33 @@ def report(
     raise typer.Exit(found.code)
 
 
+def report_log(
+    where: "Place", checkpoints: "Iterable[Checkpoint]", leaf_hashes: Iterable[bytes], as_json: bool
+) -> NoReturn:
+    """Check the log of a database and the rows that it tells of, tell what is wrong, end so."""
+    from modelkeep_server import offline
+
+    checked: Counter[str] = Counter()
+    found = _Report()
+    try:
+        kept = offline.Kept(checkpoints, leaf_hashes)
+        found.take(offline.check_log(where, kept, checked))
+    except offline.CantTellError as problem:
+        output.say(f"modelkeep audit verify: {problem}")
+        raise typer.Exit(CANT_TELL) from None
+    except Exception as problem:
+        problems.report(problem)
+        raise typer.Exit(CANT_TELL) from problem
+    counts = {kind: checked[kind] for kind in ("assets", "versions", "events")}
+    if as_json:
+        output.document({"checked": counts} | found.to_dict())
+    else:
+        _tell_damage(found)
+        output.line(f"checked  {_counted(counts)}")
+        output.line(_verdict(found))
+    raise typer.Exit(found.code)
+
+
 def _have_checked(session: Session, read_data: bool, subset: str, as_json: bool) -> NoReturn:
     """Ask a server to check itself, tell what it found, and end so."""
     try:
@@ -223,19 +251,25 @@ def _share(subset: str) -> "Subset":
 
 
 def _tell(report: _Report, checked: dict[str, int], read_data: bool, subset: str) -> None:
-    for damage in report.damage[:_SHOWN]:
-        output.line(f"damage   {damage.what} {damage.resource}: {damage.text}")
-    _tell_more(report.damage_count, len(report.damage))
+    _tell_damage(report)
     for orphan in report.orphans[:_SHOWN]:
         output.line(f"orphan   {orphan.path} ({output.size(orphan.size)})")
     _tell_more(report.orphan_count, len(report.orphans))
     read = output.size(checked["bytes_read"]) if read_data else "no bytes (--read-data does)"
-    things = ", ".join(
-        f"{count:,} {kind}" for kind, count in checked.items() if kind != "bytes_read"
-    )
+    things = _counted({kind: n for kind, n in checked.items() if kind != "bytes_read"})
     share = "" if subset == "1/1" else f"; share {subset} of all but the log"
     output.line(f"checked  {things}; read {read}{share}")
     output.line(_verdict(report))
+
+
+def _tell_damage(report: _Report) -> None:
+    for damage in report.damage[:_SHOWN]:
+        output.line(f"damage   {damage.what} {damage.resource}: {damage.text}")
+    _tell_more(report.damage_count, len(report.damage))
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
 
 
 def _verdict(report: _Report) -> str:

@@ -10,6 +10,7 @@ from modelkeep.cli import (
     admin,
     admin_moves,
     aliases,
+    audit,
     cache,
     delete,
     diff,
@@ -134,6 +135,15 @@ _add_to(
         "backup": admin_moves.backup,
         "restore": admin_moves.restore,
         "migrate-store": admin_moves.migrate_store,
+    },
+)
+_add_to(
+    _group("audit", _LOOK, "Prove what the log says, without trusting the server."),
+    {
+        "checkpoint": audit.checkpoint,
+        "prove": audit.prove,
+        "export": audit.export,
+        "verify": audit.verify,
     },
 )
 _add_to(

@@ -19,6 +19,9 @@ def serve(
     links: Annotated[
         str | None, typer.Option(help="auto: clients may reach an S3 store directly; or off.")
     ] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Where to put checkpoints of the log: a folder, s3://…, off.")
+    ] = None,
     workers: Annotated[
         str | None, typer.Option(help="Processes that serve; more than one need Postgres.")
     ] = None,

@@ -13,6 +13,7 @@ from modelkeep_server.blobs.port import (
     StagedBlob,
     UploadLink,
 )
+from modelkeep_server.blobs.published import Published, open_published
 
 __all__ = [
     "BLOCK",
@@ -24,10 +25,12 @@ __all__ = [
     "Checksums",
     "LocalFiles",
     "LocalStore",
+    "Published",
     "StagedBlob",
     "UploadLink",
     "open_backups",
     "open_files",
+    "open_published",
     "open_store",
     "read_checked",
 ]

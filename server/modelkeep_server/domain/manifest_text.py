@@ -4,6 +4,7 @@ One line a file: lower-case hex of the sha256, two spaces, path, line feed; the 
 Sorted by the path's bytes; no path twice, and none that is also a folder of another.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ class Line:
 
     digest: str
     path: str
+
+
+def digest(files: Iterable[tuple[str, str]]) -> str:
+    """Give the digest of the text of these files, each by its digest and path, in their order."""
+    text = hashlib.sha256()
+    for named, path in files:
+        text.update(f"{named.removeprefix('sha256:')}  {path}\n".encode())
+    return f"sha256:{text.hexdigest()}"
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Line]:

@@ -7,6 +7,7 @@ a time, so that memory is bounded whatever is kept.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeAlias
 
 from modelkeep_server.blobs import BlobFiles
 from modelkeep_server.domain import (
@@ -19,7 +20,10 @@ from modelkeep_server.domain import (
 from modelkeep_server.records.database import Inspected
 from modelkeep_server.records.ledger import Ledger
 from modelkeep_server.values.findings import Damage, Finding, UnreadableError
+from modelkeep_server.values.kept_log import NOTHING_KEPT, Kept
 from modelkeep_server.values.subset import WHOLE, Subset
+
+Rule: TypeAlias = Callable[[], Iterator[Finding]]
 
 COUNTED = ("assets", "versions", "manifests", "blobs", "bytes_read", "events")
 
@@ -37,17 +41,42 @@ def verify(
     Of blobs, manifests and assets only a subset. The log is read whole: each entry builds on the
     ones before.
     """
+    bytes_: list[Rule] = [
+        partial(verify_blobs.check, database, files, read_data, checked, subset),
+        partial(verify_manifests.check, database, files, read_data, checked, subset),
+    ]
+    yield from _follow(database, bytes_, checked, subset, NOTHING_KEPT)
+
+
+def audit(database: Inspected, checked: Counter[str], kept: Kept) -> Iterator[Finding]:
+    """Yield where the log is not what was kept of it, or rows are not what the log says.
+
+    No blob is looked at; a version's digest, which the log has, binds its files.
+    """
+    manifests = partial(verify_manifests.check_rows, database)
+    yield from _follow(database, [manifests], checked, WHOLE, kept)
+
+
+def _follow(
+    database: Inspected, bytes_: list[Rule], checked: Counter[str], subset: Subset, kept: Kept
+) -> Iterator[Finding]:
+    """Follow the rules of bytes, and then all those of records."""
     yield from _read(partial(_database, database))
     wrong = list(_kinds(database))
     yield from wrong
     if wrong:
         return  # what the rules read must be what they take it for
     with Ledger() as ledger:
-        for rule in _rules(database, files, ledger, read_data, checked, subset):
+        records: list[Rule] = [
+            partial(verify_assets.check, database, checked, subset),
+            partial(verify_log.check, database, ledger, checked, kept),
+            partial(verify_rows.check, database, ledger),
+        ]
+        for rule in (*bytes_, *records):
             yield from _read(rule)
 
 
-def _read(rule: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _read(rule: Rule) -> Iterator[Finding]:
     """Follow a rule as far as the database can be read."""
     try:
         yield from rule()
@@ -63,23 +92,6 @@ def is_settled(finding: Finding) -> bool:
 def unreadable(error: UnreadableError) -> Damage:
     """Say why the database can't be read any further."""
     return Damage("database", "modelkeep.db", str(error))
-
-
-def _rules(
-    database: Inspected,
-    files: BlobFiles,
-    ledger: Ledger,
-    read_data: bool,
-    checked: Counter[str],
-    subset: Subset,
-) -> list[Callable[[], Iterator[Finding]]]:
-    return [
-        partial(verify_blobs.check, database, files, read_data, checked, subset),
-        partial(verify_manifests.check, database, files, read_data, checked, subset),
-        partial(verify_assets.check, database, checked, subset),
-        partial(verify_log.check, database, ledger, checked),
-        partial(verify_rows.check, database, ledger),
-    ]
 
 
 def _database(database: Inspected) -> Iterator[Damage]:

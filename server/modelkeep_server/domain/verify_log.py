@@ -6,18 +6,21 @@
 * A resource's revisions go up one by one, and each change begins where the one before ended.
 * An event is found under each resource that it concerns, and under no other.
 * An answer kept for repeats names an event that is there.
+* The hashes kept of its tree are those of its leaves.
+* What was kept of it elsewhere is its beginning still.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Generator, Iterator
 
 from modelkeep.errors import DataLossError
+from modelkeep.merkle import Tree, leaf_hash
 from modelkeep.v1 import event_pb2, version_pb2
-from modelkeep_server.records import survey_log
+from modelkeep_server.domain import verify_history
+from modelkeep_server.records import log_tree, origin, survey_log
 from modelkeep_server.records.encode import (
     commitment,
     fingerprint,
-    leaf_hash,
     microseconds,
     read_stored,
 )
@@ -27,14 +30,17 @@ from modelkeep_server.records.sql import Session
 from modelkeep_server.records.survey import BEFORE_ALL
 from modelkeep_server.records.survey_log import StoredBody, StoredEvent
 from modelkeep_server.values.findings import Damage
+from modelkeep_server.values.kept_log import NOTHING_KEPT, Kept
 
 # A call that makes a version and puts it into production changes it twice, in one event.
 _MOST_STEPS = {version_pb2.Version.DESCRIPTOR.full_name: 2}
 
 
-def check(session: Session, ledger: Ledger, checked: Counter[str]) -> Iterator[Damage]:
+def check(
+    session: Session, ledger: Ledger, checked: Counter[str], kept: Kept = NOTHING_KEPT
+) -> Iterator[Damage]:
     """Check the log from its first entry on, and gather in `ledger` what it says last."""
-    reading = Reading(ledger, checked)
+    reading = Reading(ledger, checked, kept)
     for found in reading.rest(session):
         yield from found
     yield from reading.around(session)
@@ -43,8 +49,9 @@ def check(session: Session, ledger: Ledger, checked: Counter[str]) -> Iterator[D
 class Reading:
     """The log, as far as it was read; several states of the database may be read one by one."""
 
-    def __init__(self, ledger: Ledger, checked: Counter[str]) -> None:
+    def __init__(self, ledger: Ledger, checked: Counter[str], kept: Kept = NOTHING_KEPT) -> None:
         """Begin with the first entry."""
+        self._kept = _KeptReading(kept)
         self._ledger = ledger
         self._checked = checked
         self._after = BEFORE_ALL
@@ -59,12 +66,14 @@ class Reading:
 
     def around(self, session: Session) -> Iterator[Damage]:
         """Check what stands beside the events; all of them must have been read by now."""
+        yield from self._kept.rest(origin.name(session))
         yield from _around(session, self._listings)
 
     def _next(self, session: Session, event: StoredEvent) -> Iterator[Damage]:
         self._checked["events"] += 1
         yield from _place(event, self._before)
         self._before = (event.position, event.log_us)
+        yield from self._kept.next(event)
         record = _record(event)
         if isinstance(record, Damage):
             yield record
@@ -73,6 +82,52 @@ class Reading:
         self._listings += len(scopes)
         yield from _event(session, event, record, scopes)
         yield from _changes(session, event, record, self._ledger)
+
+
+class _KeptReading:
+    """What was kept, compared with the log entry by entry; only the first that differs is told."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._checkpoints = sorted(kept.checkpoints, key=lambda one: one.size)
+        self._due = deque(self._checkpoints)
+        self._leaves = iter(kept.leaf_hashes)
+        self._tree = Tree()
+        self._borne_out = 0
+        self._differs = False
+
+    def next(self, event: StoredEvent) -> Iterator[Damage]:
+        if not self._checkpoints or self._differs:
+            return
+        own = leaf_hash(event.leaf)
+        if next(self._leaves, own) != own:
+            self._differs = True
+            yield _damage(event, "is not what the export of the log has")
+        self._tree.add(own)
+        while self._due and self._due[0].size == self._tree.size and not self._differs:
+            due = self._due.popleft()
+            if self._tree.root() != due.root:
+                self._differs = True
+                yield Damage(
+                    "log",
+                    f"events/{self._borne_out + 1}",
+                    f"from here to events/{due.size} something is not what the checkpoint of "
+                    f"{due.size} entries says",
+                )
+            self._borne_out = due.size
+
+    def rest(self, name: str) -> Iterator[Damage]:
+        for one in self._checkpoints:
+            if one.origin != name:
+                yield Damage(
+                    "log", name, f"the checkpoint of {one.size} entries is of {one.origin}"
+                )
+        if self._due and not self._differs:
+            last = self._due[-1]
+            yield Damage(
+                "log",
+                f"events/{self._tree.size + 1}",
+                f"is missing, as all behind it: the checkpoint has {last.size} entries",
+            )
 
 
 def _place(event: StoredEvent, before: tuple[int, int]) -> Iterator[Damage]:
@@ -120,6 +175,9 @@ def _changes(
         yield from _bound(event, change, body)
         try:
             yield from _change(event, change, body, ledger)
+            moved = verify_history.move(change.type, record.principal, body.before, body.after)
+            if moved is not None:
+                ledger.put_move(change.resource, event.position, moved)
         except (DataLossError, KeyError):
             yield _damage(event, f"what it did to {change.resource} can't be read")
 
@@ -152,6 +210,10 @@ def _around(session: Session, listings: int) -> Iterator[Damage]:
     """Check what stands beside the events and names them."""
     for event_id in survey_log.doubled_event_ids(session):
         yield Damage("event", event_id, "more than one event has this id")
+    for first, last in log_tree.wrong(session):
+        yield Damage(
+            "log", f"events/{first}", f"what is kept of it to events/{last} is not their hash"
+        )
     for position in survey_log.lost_bodies(session):
         yield Damage("event", f"events/{position}", "has bodies, and is not there")
     if (found := survey_log.listings(session)) != listings:

@@ -4,6 +4,7 @@
 * Its rows are as many as were checked, and have together the size that was counted; a sealed one
   has all of them.
 * Read, its rows are the lines of its text, as far as they were checked.
+* Or, without its bytes: its rows, written as a text, have its digest.
 """
 
 from collections import Counter
@@ -43,6 +44,16 @@ def each(
             continue
         checked["manifests"] += 1
         yield manifest.id, _manifest(session, store, manifest, read_data)
+
+
+def check_rows(session: Session) -> Iterator[Damage]:
+    """Check by their rows alone that the files of sealed manifests are what their digests bind."""
+    for manifest in survey.manifests(session, survey.BEFORE_ALL):
+        if manifest.sealed and manifest.blob is not None:
+            found = manifest_text.digest(survey.lines(session, manifest.id))
+            if found != manifest.digest:
+                text = f"under {manifest.scope}: its files are those of {found}"
+                yield Damage("manifest", manifest.digest, text)
 
 
 def _manifest(

@@ -2,11 +2,13 @@
 
 * Each namespace, asset, version and alias is what its last event made it, and no event is
   without its row.
+* So is the history: see `verify_history.py`.
 """
 
 from collections.abc import Iterator
 
 from modelkeep.errors import DataLossError
+from modelkeep_server.domain import verify_history
 from modelkeep_server.records import survey_log
 from modelkeep_server.records.encode import fingerprint
 from modelkeep_server.records.ledger import Ledger
@@ -26,6 +28,7 @@ def each(session: Session, ledger: Ledger) -> Iterator[Iterator[Damage]]:
     for row in survey_log.logged(session):
         yield _row(row, ledger)
     yield _left(ledger)
+    yield from verify_history.each(session, ledger)
 
 
 def _left(ledger: Ledger) -> Iterator[Damage]:

@@ -27,10 +27,10 @@ _APART: tuple[type[Table], ...] = (Setting, StagedPart, CondemnedBlob)
 Batch = list[dict[str, object]]
 
 
-def copy(source: Session, target: Database, *, page_tokens: bool) -> None:
-    """Copy what the target lacks; with `page_tokens`, those that were given stay good."""
+def copy(source: Session, target: Database, *, moves: bool) -> None:
+    """Copy what the target lacks; where the registry `moves`, with the keys of what it gave out."""
     with source.one_state():
-        settings = copied_settings(source, page_tokens=page_tokens)
+        settings = copied_settings(source, moves=moves)
         target.write(partial(put_settings, settings=settings))
         for table in TABLES:
             if table not in _APART:

@@ -147,11 +147,6 @@ def event_leaf(record: event_pb2.EventRecord, position: int, log_us: int) -> byt
     return message_bytes(leaf)
 
 
-def leaf_hash(leaf: bytes) -> bytes:
-    """Hash a leaf as RFC 6962 does."""
-    return hashlib.sha256(b"\0" + leaf).digest()
-
-
 def commitment(salt: bytes, body: bytes) -> bytes:
     """Bind a body without showing it: sha256 of the salt and then the body."""
     return hashlib.sha256(salt + body).digest()

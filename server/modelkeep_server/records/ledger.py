@@ -1,4 +1,4 @@
-"""What the log says last of each resource, gathered while the log is read.
+"""What the log says last of each resource, and of each move in its history, gathered on reading it.
 
 It may be more than memory holds, so it lies in a database of its own, in a temporary file that
 goes when it is closed.
@@ -14,12 +14,19 @@ _MAKE = """
 CREATE TABLE entry (
     resource TEXT PRIMARY KEY, type TEXT, revision INTEGER, changes INTEGER, position INTEGER,
     body BLOB, seen INTEGER DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE move (
+    resource TEXT, position INTEGER, what TEXT, seen INTEGER DEFAULT 0,
+    PRIMARY KEY (resource, position)
 ) WITHOUT ROWID
 """
 _COLUMNS = "type, revision, changes, position, body"
 _FIND = f"SELECT {_COLUMNS} FROM entry WHERE resource = ?"  # noqa: S608  # no value in it
 _PUT = f"INSERT OR REPLACE INTO entry (resource, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
 _TAKE = f"UPDATE entry SET seen = 1 WHERE resource = ? RETURNING {_COLUMNS}"  # noqa: S608
+_PUT_MOVE = "INSERT OR REPLACE INTO move (resource, position, what) VALUES (?, ?, ?)"
+_TAKE_MOVE = "UPDATE move SET seen = 1 WHERE resource = ? AND position = ? RETURNING what"
+_LEFT_MOVES = "SELECT resource, position, what FROM move WHERE NOT seen ORDER BY position"
 _LEFT = "SELECT resource, position FROM entry WHERE NOT seen ORDER BY position"
 
 
@@ -82,3 +89,16 @@ class Ledger:
     def left(self) -> Iterator[tuple[str, int]]:
         """Yield the resources that were not taken, with where they were changed last."""
         yield from self._connection.execute(_LEFT)
+
+    def put_move(self, resource: str, position: int, what: str) -> None:
+        """Note a move that the history must have."""
+        self._connection.execute(_PUT_MOVE, (resource, position, what))
+
+    def take_move(self, resource: str, position: int) -> str | None:
+        """Find a move, and note that the history has it."""
+        row = self._connection.execute(_TAKE_MOVE, (resource, position)).fetchone()
+        return row[0] if row else None
+
+    def left_moves(self) -> Iterator[tuple[str, int, str]]:
+        """Yield the moves that were not taken."""
+        yield from self._connection.execute(_LEFT_MOVES)

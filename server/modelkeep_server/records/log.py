@@ -8,12 +8,12 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from peewee import Field, Query
 
 from modelkeep.errors import UnavailableError
+from modelkeep.merkle import leaf_hash
 from modelkeep.v1 import event_pb2
 from modelkeep_server.records import marks
 from modelkeep_server.records.encode import (
     commitment,
     event_leaf,
-    leaf_hash,
     read_stored,
     timestamp,
 )
@@ -59,6 +59,14 @@ _LEAVES_AFTER = Statement(
         .where(Event.position > bind("after"))
         .order_by(Event.position)
         .limit(_MANY)
+    )
+)
+_LEAVES = Statement(
+    lambda: (
+        Event.select(Event.leaf)
+        .where(Event.position > bind("after"))
+        .order_by(Event.position)
+        .limit(bind("limit"))
     )
 )
 _LAST = Statement(
@@ -239,6 +247,16 @@ def find(session: Session, position: int) -> event_pb2.Event | None:
     """Find an event."""
     row = session.row(_ONE, position=position)
     return _event(session, row) if row else None
+
+
+def leaves(session: Session, position: int, limit: int) -> Iterator[bytes]:
+    """Yield the leaves after a position, as they are stored, oldest first."""
+    return (leaf for (leaf,) in session.each(_LEAVES, after=position, limit=limit))
+
+
+def leaf(session: Session, position: int) -> bytes:
+    """Give the leaf of an event that there is."""
+    return next(leaves(session, position - 1, 1))
 
 
 def after(

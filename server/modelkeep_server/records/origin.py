@@ -38,6 +38,11 @@ def read(session: Session) -> event_pb2.LogOrigin:
     return read_stored(event_pb2.LogOrigin, bytes(row[0]) if row else b"")
 
 
+def name(session: Session) -> str:
+    """Name this log in what it signs."""
+    return f"modelkeep.dev/logs/{read(session).id.hex()}"
+
+
 def end(session: Session) -> str:
     """Name the last entry of this log: no other log has one of this name."""
     position, _, leaf_hash = session.row(_END) or (0, 0, b"")

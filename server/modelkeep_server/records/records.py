@@ -30,6 +30,7 @@ class Records:
         keys = database.write(_begin)
         self._listeners: list[Callable[[Committed], None]] = []
         self.principal_key = keys.principals
+        self.log_key = keys.log
         self.pages = Pages(keys.pages)
         self.known_position = self.position()
         """Of the last event that this server knows of."""

@@ -12,9 +12,12 @@ _PUT = Statement(lambda: Setting.insert(key=bind("key"), value=bind("value")).on
 
 _PAGES = "page_token_key"
 _PRINCIPALS = "principal_key"
+_LOG = "log_key"
 _REGISTRY = "registry_id"
 # People's opaque ids come from their key, so a copy has the same.
 _COPIED = (_PRINCIPALS, "log_floor", "log_origin")
+# A move goes on with what callers hold, and with the log. No backup has what could sign for it.
+_MOVED = (_PAGES, _LOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,17 @@ class Keys:
     Attributes:
         pages: Binds page tokens to their queries.
         principals: Turns callers' names into opaque ids.
+        log: Signs the log's checkpoints: an Ed25519 private key.
     """
 
     pages: bytes
     principals: bytes
+    log: bytes
 
 
 def keys(session: Session) -> Keys:
     """Answer the keys, making them where they are new."""
-    return Keys(_kept(session, _PAGES), _kept(session, _PRINCIPALS))
+    return Keys(_kept(session, _PAGES), _kept(session, _PRINCIPALS), _kept(session, _LOG))
 
 
 def registry_id(session: Session, new: str | None = None) -> str:
@@ -63,9 +68,9 @@ def _get(session: Session, name: str) -> bytes | None:
     return bytes(row[0]) if row is not None else None
 
 
-def copied_settings(session: Session, *, page_tokens: bool) -> dict[str, bytes]:
-    """Read what a copy of the database has too."""
-    names = (*_COPIED, _PAGES) if page_tokens else _COPIED
+def copied_settings(session: Session, *, moves: bool) -> dict[str, bytes]:
+    """Read what a copy of the database has too; more, where the registry itself moves there."""
+    names = (*_COPIED, *_MOVED) if moves else _COPIED
     values = {name: _get(session, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -12,13 +12,16 @@ from modelkeep_server.records.encode import message_bytes, read_stored, version_
 from modelkeep_server.records.sql import Session, Statement, bind
 from modelkeep_server.records.tables import (
     Alias,
+    AliasMove,
     Asset,
+    AssetMove,
     Event,
     EventBody,
     EventScope,
     Namespace,
     Operation,
     Request,
+    StageMove,
     Version,
 )
 
@@ -89,6 +92,39 @@ _ALIASES = Statement(
     lambda: Alias.select(
         Asset.resource, Alias.name, Alias.revision, Alias.version, Alias.message
     ).join(Asset)
+)
+_ALIAS_MOVES = Statement(
+    lambda: (
+        AliasMove.select(
+            Asset.resource,
+            AliasMove.name,
+            AliasMove.position,
+            AliasMove.version,
+            AliasMove.principal,
+            AliasMove.asset == Version.asset,
+            Version.number,
+        )
+        .join(Asset, on=(Asset.id == AliasMove.asset))
+        .join(Version, JOIN.LEFT_OUTER, on=(Version.id == AliasMove.version))
+    )
+)
+_STAGE_MOVES = Statement(
+    lambda: (
+        StageMove.select(
+            Asset.resource,
+            StageMove.number,
+            StageMove.position,
+            StageMove.stage,
+            (StageMove.asset == Version.asset) & (StageMove.number == Version.number),
+        )
+        .join(Asset, on=(Asset.id == StageMove.asset))
+        .join(Version, JOIN.LEFT_OUTER, on=(Version.id == StageMove.version))
+    )
+)
+_ASSET_MOVES = Statement(
+    lambda: AssetMove.select(Asset.resource, AssetMove.position, AssetMove.deleted).join(
+        Asset, on=(Asset.id == AssetMove.asset)
+    )
 )
 _OPERATIONS = Statement(
     lambda: Operation.select(Operation.name, Operation.request).where(
@@ -182,6 +218,32 @@ def logged(session: Session) -> Iterator[LoggedRow]:
     log = origin.read(session)
     if log.revision:
         yield LoggedRow(origin.RESOURCE, log.revision, message_bytes(log))
+
+
+def moves(session: Session) -> Iterator[tuple[str, int, str]]:
+    """Yield the history: a resource, the position of what moved it, and what that was."""
+    for asset, name, position, version, principal, own, number in session.each(_ALIAS_MOVES):
+        target = f"{asset}/versions/{number}" if own else "another's" if version else ""
+        yield f"{asset}/aliases/{name}", position, alias_move(target, principal)
+    for asset, number, position, stage, own in session.each(_STAGE_MOVES):
+        yield f"{asset}/versions/{number}", position, stage_move(stage if own else None)
+    for asset, position, deleted in session.each(_ASSET_MOVES):
+        yield asset, position, asset_move(bool(deleted))
+
+
+def alias_move(version: str, principal: str) -> str:
+    """Write a move of an alias to a version, or to none."""
+    return f"it was pointed to {version} by {principal}" if version else f"removed by {principal}"
+
+
+def stage_move(stage: int | None) -> str:
+    """Write a move of a version to a stage; 0: it was deleted, none: it was another's."""
+    return f"stage {stage}" if stage is not None else "another version's stage"
+
+
+def asset_move(deleted: bool) -> str:
+    """Write an asset's deletion, or the end of one."""
+    return "deleted" if deleted else "undeleted"
 
 
 def _without_aliases(message: bytes) -> bytes:

@@ -331,6 +331,18 @@ class EventScope(Table):
         without_rowid = True
 
 
+class LogNode(Table):
+    """The hash over 256 of the tier below; tier 0 are the leaves, which lie with their events."""
+
+    tier = SmallIntegerField()
+    ordinal = BigIntegerField()
+    hash = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("tier", "ordinal")
+        without_rowid = True
+
+
 class Operation(Table):
     """Long work that was asked for: how far it is, and what came of it."""
 
@@ -379,5 +391,6 @@ TABLES: tuple[type[Table], ...] = (
     Event,
     EventBody,
     EventScope,
+    LogNode,
     Operation,
 )

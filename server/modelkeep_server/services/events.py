@@ -7,33 +7,41 @@ from contextlib import suppress
 
 from modelkeep.errors import NotFoundError, OutOfRangeError, ResourceExhaustedError
 from modelkeep.v1 import event_service_pb2 as pb
+from modelkeep_server.domain.checkpoints import Checkpoints
 from modelkeep_server.records import log
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.encode import timestamp
 from modelkeep_server.records.records import Records
 from modelkeep_server.services.feed import Feed
 from modelkeep_server.services.log_reader import LogReader
-from modelkeep_server.services.paging import Paging
+from modelkeep_server.services.paging import MAX_BYTES, Paging
 from modelkeep_server.values.call import Call
 
 BOOKMARK_SECONDS = 30.0
 _SLOW_SECONDS = 10.0
 """A reader that takes longer over one event is ended, so that it knows that it is behind."""
+_MOST_LEAVES = 10_000
 
 
 class EventService:
     """The log: who did what to which resources, when."""
 
-    def __init__(self, records: Records, bookmark_seconds: float = BOOKMARK_SECONDS) -> None:
+    def __init__(
+        self,
+        records: Records,
+        checkpoints: Checkpoints,
+        bookmark_seconds: float = BOOKMARK_SECONDS,
+    ) -> None:
         """Serve these records; a quiet watch is told its position this often."""
         self._records = records
+        self._checkpoints = checkpoints
         self._bookmark_seconds = bookmark_seconds
         self._feed = Feed()
         self._log = LogReader(records)
         records.listen(self._feed.committed)
 
     def GetEvent(self, request: pb.GetEventRequest, _call: Call) -> bytes:
-        found = log.find(self._records.read(), int(request.name.removeprefix("events/")))
+        found = log.find(self._records.read(), _position(request.name))
         if found is None:
             raise NotFoundError(
                 "RESOURCE_NOT_FOUND", f"{request.name} does not exist", resource=request.name
@@ -81,9 +89,55 @@ class EventService:
         finally:
             self._feed.unsubscribe(request.resource, changed)
 
+    def GetCheckpoint(self, request: pb.GetCheckpointRequest, _call: Call) -> pb.Checkpoint:
+        return self._checkpoint(request.size if request.HasField("size") else None)
+
+    def ProveInclusion(self, request: pb.ProveInclusionRequest, _call: Call) -> pb.InclusionProof:
+        position = _position(request.name)
+        checkpoint = self._checkpoint(request.size or None)
+        return pb.InclusionProof(
+            hashes=self._checkpoints.inclusion(position, checkpoint.size),
+            leaf=log.leaf(self._records.read(), position),
+            index=position - 1,
+            checkpoint=checkpoint,
+        )
+
+    def ProveConsistency(
+        self, request: pb.ProveConsistencyRequest, _call: Call
+    ) -> pb.ConsistencyProof:
+        checkpoint = self._checkpoint(request.size or None)
+        hashes = self._checkpoints.consistency(request.old_size, checkpoint.size)
+        return pb.ConsistencyProof(hashes=hashes, checkpoint=checkpoint)
+
+    def ReadLeaves(self, request: pb.ReadLeavesRequest, _call: Call) -> pb.ReadLeavesResponse:
+        most = min(request.page_size or _MOST_LEAVES, _MOST_LEAVES)
+        kept: list[bytes] = []
+        size = 0
+        for leaf in log.leaves(self._records.read(), request.after_position, most):
+            size += len(leaf)
+            if kept and size > MAX_BYTES:
+                break
+            kept.append(leaf)
+        return pb.ReadLeavesResponse(leaves=kept)
+
+    def _checkpoint(self, size: int | None) -> pb.Checkpoint:
+        found, note = self._checkpoints.at(size)
+        return pb.Checkpoint(
+            origin=found.origin,
+            size=found.size,
+            root_hash=found.root,
+            note=note,
+            key=str(self._checkpoints.key),
+        )
+
     def _bookmark(self, position: int) -> pb.WatchEventsResponse:
         bookmark = pb.Bookmark(position=position, time=timestamp(now_us()))
         return pb.WatchEventsResponse(bookmark=bookmark)
+
+
+def _position(name: str) -> int:
+    """Read the position in an event's name."""
+    return int(name.removeprefix("events/"))
 
 
 def _too_slow(position: int) -> ResourceExhaustedError:

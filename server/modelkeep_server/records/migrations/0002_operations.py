@@ -1,10 +1,12 @@
-"""Long work, and the collection of bytes that nothing refers to."""
+"""Long work, the collection of bytes that nothing refers to, and the log's tree."""
 
 from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
+    CompositeKey,
     Model,
+    SmallIntegerField,
     TextField,
 )
 
@@ -22,6 +24,16 @@ class CondemnedBlob(Table):
     due_us = BigIntegerField()
 
     class Meta:
+        without_rowid = True
+
+
+class LogNode(Table):
+    tier = SmallIntegerField()
+    ordinal = BigIntegerField()
+    hash = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("tier", "ordinal")
         without_rowid = True
 
 
@@ -60,7 +72,7 @@ Version.add_index(
     name="version_purged_purge_us",
 )
 
-TABLES: tuple[type[Table], ...] = (CondemnedBlob, Operation)
+TABLES: tuple[type[Table], ...] = (CondemnedBlob, LogNode, Operation)
 
 
 def up(migrator, db):
