@@ -10,6 +10,7 @@ from modelkeep._client_assets import AssetMethods
 from modelkeep._client_audit import AuditMethods
 from modelkeep._client_bytes import ByteMethods
 from modelkeep._client_log import LogMethods
+from modelkeep._client_monitoring import MonitoringMethods
 from modelkeep._client_namespaces import NamespaceMethods
 from modelkeep._client_operations import OperationMethods
 from modelkeep._client_versions import VersionMethods
@@ -26,6 +27,7 @@ class Client(
     AliasMethods,
     AssetMethods,
     NamespaceMethods,
+    MonitoringMethods,
     LogMethods,
     AuditMethods,
     OperationMethods,

@@ -4,12 +4,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from modelkeep import _convert_values as values
 from modelkeep._cache import Cache
-from modelkeep._refs import Ref, selector
+from modelkeep._refs import Ref, path_of, selector
+from modelkeep._types import Input
 from modelkeep._wire import Wire
-from modelkeep.errors import AbortedError
+from modelkeep.errors import AbortedError, InvalidArgumentError
 from modelkeep.names import VersionName
-from modelkeep.v1 import version_service_pb2
+from modelkeep.v1 import version_pb2, version_service_pb2
 
 _Result = TypeVar("_Result")
 
@@ -41,6 +43,22 @@ class Methods:
             return VersionName(one.namespace, one.asset, one.number)
         request = version_service_pb2.GetVersionRequest(name=str(one))
         return VersionName.parse(self._wire.call(self._wire.versions.GetVersion, request).name)
+
+    def _input(self, given: Ref | Input) -> version_pb2.Input:
+        """Read an input, and find out which version it is."""
+        if isinstance(given, str):
+            ref, _, role = given.partition("=")
+            given = Input(version=ref, role=role)
+        elif not isinstance(given, Input):
+            given = Input(version=str(self._number(given)))
+        role_value = values.role_value(given.role)
+        if given.uri:
+            return version_pb2.Input(uri=given.uri, digest=given.digest, role=role_value)
+        if path_of(given.version):
+            raise InvalidArgumentError(
+                "REFERENCE_INVALID", f"{given.version}: an input is a whole version", field="inputs"
+            )
+        return version_pb2.Input(version=str(self._number(given.version)), role=role_value)
 
 
 def request_id() -> str:

@@ -169,19 +169,3 @@ class ByteMethods(VersionMethods):
             return self.version(Reference(asset.namespace, asset.asset)).digest == digest
         except NotFoundError:
             return False
-
-    def _input(self, given: Ref | Input) -> version_pb2.Input:
-        """Read an input, and find out which version it is."""
-        if isinstance(given, str):
-            ref, _, role = given.partition("=")
-            given = Input(version=ref, role=role)
-        elif not isinstance(given, Input):
-            given = Input(version=str(self._number(given)))
-        role_value = values.role_value(given.role)
-        if given.uri:
-            return version_pb2.Input(uri=given.uri, digest=given.digest, role=role_value)
-        if path_of(given.version):
-            raise InvalidArgumentError(
-                "REFERENCE_INVALID", f"{given.version}: an input is a whole version", field="inputs"
-            )
-        return version_pb2.Input(version=str(self._number(given.version)), role=role_value)

@@ -4,11 +4,13 @@ from typing import Any
 
 from modelkeep import _convert_values as values
 from modelkeep import _types as types
+from modelkeep.names import EvaluationName
 from modelkeep.v1 import (
     access_service_pb2,
     admin_service_pb2,
     alias_pb2,
     asset_pb2,
+    evaluation_pb2,
     namespace_pb2,
     version_pb2,
     version_service_pb2,
@@ -80,6 +82,22 @@ def version(message: version_pb2.Version) -> types.Version:
         restored_from=record.restored_from,
         record_digest=message.record_digest,
         etag=message.etag,
+    )
+
+
+def evaluation(message: evaluation_pb2.Evaluation) -> types.Evaluation:
+    """Read an evaluation."""
+    return types.Evaluation(
+        name=message.name,
+        version=str(EvaluationName.parse(message.name).version),
+        number=message.number,
+        metrics=dict(sorted(message.metrics.items())),
+        slices={one.name: dict(sorted(one.metrics.items())) for one in message.slices},
+        data_set=_input(message.data_set) if message.HasField("data_set") else None,
+        measure_time=values.time(message.measure_time),
+        note=message.note,
+        evaluator=message.evaluator,
+        create_time=values.time(message.create_time),
     )
 
 

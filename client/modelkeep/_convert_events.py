@@ -11,7 +11,7 @@ from modelkeep import _convert
 from modelkeep import _convert_values as values
 from modelkeep import _types as types
 from modelkeep._handle import Handle
-from modelkeep.v1 import alias_pb2, asset_pb2, event_pb2, namespace_pb2, version_pb2
+from modelkeep.v1 import alias_pb2, asset_pb2, evaluation_pb2, event_pb2, namespace_pb2, version_pb2
 
 _HANDLES: dict[str, tuple[type[Any], Callable[[Any], Handle]]] = {
     message.DESCRIPTOR.full_name: (message, read)
@@ -20,6 +20,7 @@ _HANDLES: dict[str, tuple[type[Any], Callable[[Any], Handle]]] = {
         (asset_pb2.Asset, _convert.asset),
         (version_pb2.Version, _convert.version),
         (alias_pb2.Alias, _convert.alias),
+        (evaluation_pb2.Evaluation, _convert.evaluation),
     )
 }
 

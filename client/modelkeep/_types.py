@@ -141,6 +141,22 @@ class Version(Handle):
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation(Handle):
+    """What was measured of a version after it was made. It never changes."""
+
+    name: str
+    version: str  # the version's resource name
+    number: int  # from 1 in its version
+    metrics: Mapping[str, float] = field(hash=False)  # over all of the data
+    slices: Mapping[str, Mapping[str, float]] = field(hash=False)  # by part of the data
+    data_set: Input | None
+    measure_time: datetime
+    note: str
+    evaluator: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Alias(Handle):
     """A movable pointer to a version."""
 

@@ -32,6 +32,7 @@ from modelkeep.v1 import (
     artifact_service_pb2_grpc,
     asset_service_pb2_grpc,
     event_service_pb2_grpc,
+    monitoring_service_pb2_grpc,
     namespace_service_pb2_grpc,
     operation_service_pb2_grpc,
     version_service_pb2_grpc,
@@ -126,6 +127,7 @@ class Wire:
         self.artifacts = artifact_service_pb2_grpc.ArtifactServiceStub(channel)
         self.assets = asset_service_pb2_grpc.AssetServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.monitoring = monitoring_service_pb2_grpc.MonitoringServiceStub(channel)
         self.namespaces = namespace_service_pb2_grpc.NamespaceServiceStub(channel)
         self.operations = operation_service_pb2_grpc.OperationServiceStub(channel)
         self.versions = version_service_pb2_grpc.VersionServiceStub(channel)

@@ -171,6 +171,9 @@ class Client:
     cancel_operation = _awaited(_client.Client.cancel_operation)
     wait = _awaited(_client.Client.wait)
 
+    evaluate = _awaited(_client.Client.evaluate)
+    evaluations = _listed(_client.Client.evaluations)
+
     checkpoint = _awaited(_client.Client.checkpoint)
     prove = _awaited(_client.Client.prove)
     goes_on_from = _awaited(_client.Client.goes_on_from)

@@ -144,6 +144,29 @@ class VersionName(_InAsset):
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationName(_InAsset):
+    """`namespaces/{namespace}/assets/{asset}/versions/{number}/evaluations/{evaluation}`."""
+
+    number: int
+    evaluation: int
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        """Read a resource name, or refuse it."""
+        form = "namespaces/{namespace}/assets/{asset}/versions/{number}/evaluations/{evaluation}"
+        namespace, asset, number, evaluation = _parts(text, field, form)
+        return cls(namespace, asset, int(number), int(evaluation))
+
+    @property
+    def version(self) -> VersionName:
+        """The version that was evaluated."""
+        return VersionName(self.namespace, self.asset, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.version}/evaluations/{self.evaluation}"
+
+
+@dataclass(frozen=True, slots=True)
 class AliasName(_InAsset):
     """`namespaces/{namespace}/assets/{asset}/aliases/{alias}`; `check_alias` before it's set."""
 
@@ -265,7 +288,11 @@ def _parts(text: str, field: str, form: str) -> list[str]:
     wanted, given = form.split("/"), text.split("/")
     if len(wanted) != len(given) or wanted[::2] != given[::2]:
         _check("NAME_INVALID", text, field, f"{shown(text)} is not of the form {form}")
-    rules = {"{number}": _number_problem, "{selector}": _selector_problem}
+    rules = {
+        "{number}": _number_problem,
+        "{evaluation}": _number_problem,
+        "{selector}": _selector_problem,
+    }
     for kind, part in zip(wanted[1::2], given[1::2], strict=True):
         _check("NAME_INVALID", text, field, rules.get(kind, _name_problem)(part))
     return given[1::2]

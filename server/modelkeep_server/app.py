@@ -22,6 +22,7 @@ from modelkeep.v1 import (
     artifact_service_pb2,
     asset_service_pb2,
     event_service_pb2,
+    monitoring_service_pb2,
     namespace_service_pb2,
     operation_service_pb2,
     version_service_pb2,
@@ -51,6 +52,7 @@ from modelkeep_server.services.admin import AdminService
 from modelkeep_server.services.artifacts import ArtifactService
 from modelkeep_server.services.assets import AssetService
 from modelkeep_server.services.events import EventService
+from modelkeep_server.services.monitoring import MonitoringService
 from modelkeep_server.services.namespaces import NamespaceService
 from modelkeep_server.services.operations import OperationService
 from modelkeep_server.services.versions import VersionService
@@ -131,6 +133,7 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             ),
             _service(asset_service_pb2, AssetService(records)),
             _service(event_service_pb2, EventService(records, checkpoints)),
+            _service(monitoring_service_pb2, MonitoringService(records)),
             _service(namespace_service_pb2, NamespaceService(records)),
             _service(operation_service_pb2, OperationService(records, operations)),
             _service(version_service_pb2, VersionService(records)),

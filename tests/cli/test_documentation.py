@@ -75,6 +75,7 @@ def test_every_help_is_sentences(name: str) -> None:
         ("Input", modelkeep.Input),
         ("Recipe", modelkeep.Recipe),
         ("Asset", modelkeep.Asset),
+        ("Evaluation", modelkeep.Evaluation),
         ("Alias", modelkeep.Alias),
         ("File", modelkeep.File),
         ("Diff", modelkeep.Diff),

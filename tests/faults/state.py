@@ -14,6 +14,7 @@ from tests.services.wire import Registry, digest, download, pages
 from modelkeep.v1 import (
     asset_service_pb2,
     event_service_pb2,
+    monitoring_service_pb2,
     namespace_service_pb2,
     version_pb2,
     version_service_pb2,
@@ -69,6 +70,8 @@ def _of_asset(r: Registry, parent: str) -> Iterator[Any]:
     versions = v.ListVersionsRequest(parent=parent, show_deleted=True)
     yield from map(comparable, _all(r.versions.ListAliases, aliases, "aliases"))
     yield from map(comparable, _all(r.versions.ListAliasChanges, changes, "alias_changes"))
+    evaluations = monitoring_service_pb2.ListEvaluationsRequest(parent=parent)
+    yield from map(comparable, _all(r.monitoring.ListEvaluations, evaluations, "evaluations"))
     for version in _all(r.versions.ListVersions, versions, "versions"):
         yield comparable(version)
         yield _content_if_live(r, version)

@@ -135,6 +135,7 @@ def _names(registry: Registry, spaces: list[str]) -> dict[int, list[str]]:
     assets = [*kept, *(f"{space}/assets/{LOOSE}" for space in spaces)]
     numbered = [f"{asset}/versions/{number}" for asset in assets for number in range(1, 9)]
     pointed = [f"{asset}/versions/@{alias}" for asset in kept for alias in ALIASES]
+    evaluations = [f"{version}/evaluations/{n}" for version in numbered[:8] for n in (1, 2)]
     aliases = [f"{asset}/aliases/{alias}" for asset in kept for alias in ALIASES]
     operation = registry.seal_text(manifest({"f": b"c" * 5000}), registry.name)[-1].name
     return {
@@ -153,6 +154,8 @@ def _names(registry: Registry, spaces: list[str]) -> dict[int, list[str]]:
         options.FORMAT_OPERATION: [operation],
         options.FORMAT_PRINCIPAL: ["principals/me"],
         options.FORMAT_RESOURCE_PREFIX: [*spaces, *assets, *numbered],
+        options.FORMAT_EVALUATION: evaluations,
+        options.FORMAT_ASSET_OR_VERSION: [*assets, *numbered],
     }
 
 

@@ -12,6 +12,7 @@ from tests.services.wire import MIB, Registry, pages, refused
 from modelkeep.v1 import (
     asset_service_pb2,
     event_service_pb2,
+    monitoring_service_pb2,
     namespace_service_pb2,
     operation_service_pb2,
     version_pb2,
@@ -67,6 +68,13 @@ def _listings(r: Registry) -> dict[str, Listing]:
             "alias_changes",
             lambda item: (-int(item.event.split("/")[1]), [-b for b in item.alias.encode()]),
         ),
+        "evaluations": Listing(
+            lambda **p: r.monitoring.ListEvaluations(
+                monitoring_service_pb2.ListEvaluationsRequest(parent=r.asset(), **p)
+            ),
+            "evaluations",
+            lambda item: [-int(part) for part in item.name.split("/")[5::2]],
+        ),
         "files": Listing(
             lambda **p: s.ListFiles(v.ListFilesRequest(parent=r.version(1), **p)),
             "files",
@@ -96,6 +104,7 @@ NAMES = (
     "versions",
     "aliases",
     "alias changes",
+    "evaluations",
     "files",
     "events",
     "operations",
@@ -112,6 +121,8 @@ def filled(registry: Registry) -> Registry:
     sealed = registry.get(1).record.digest
     for _ in range(8):
         registry.create(files=sealed)
+    for number in (1, 9, 2, 9, 9, 1):
+        registry.evaluate(number, metrics={"auc": 0.5})
     for name in ("b-c", "b.c", "b_c", "Bc", "B"):
         registry.create(name, sealed)
         registry.make_namespace()

@@ -22,9 +22,12 @@ from modelkeep.v1 import (
     asset_pb2,
     asset_service_pb2,
     asset_service_pb2_grpc,
+    evaluation_pb2,
     event_pb2,
     event_service_pb2,
     event_service_pb2_grpc,
+    monitoring_service_pb2,
+    monitoring_service_pb2_grpc,
     namespace_pb2,
     namespace_service_pb2,
     namespace_service_pb2_grpc,
@@ -170,6 +173,7 @@ class Registry:
         self.artifacts = artifact_service_pb2_grpc.ArtifactServiceStub(channel)
         self.assets = asset_service_pb2_grpc.AssetServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.monitoring = monitoring_service_pb2_grpc.MonitoringServiceStub(channel)
         self.namespaces = namespace_service_pb2_grpc.NamespaceServiceStub(channel)
         self.operations = operation_service_pb2_grpc.OperationServiceStub(channel)
         self.versions = version_service_pb2_grpc.VersionServiceStub(channel)
@@ -290,6 +294,17 @@ class Registry:
     def get_asset(self, asset: str = "churn") -> asset_pb2.Asset:
         """Get an asset."""
         return self.assets.GetAsset(asset_service_pb2.GetAssetRequest(name=self.asset(asset)))
+
+    def evaluate(
+        self, number: int = 1, asset: str = "churn", request_id: str = "", **fields: Any
+    ) -> evaluation_pb2.Evaluation:
+        """Keep an evaluation of a version."""
+        request = monitoring_service_pb2.CreateEvaluationRequest(
+            parent=self.version(number, asset),
+            evaluation=evaluation_pb2.Evaluation(**fields),
+            request_id=request_id,
+        )
+        return self.monitoring.CreateEvaluation(request, metadata=self.metadata)
 
     def set_alias(
         self, alias: str, number: int, asset: str = "churn", etag: str = "", request_id: str = ""

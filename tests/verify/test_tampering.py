@@ -37,7 +37,7 @@ from modelkeep_server.values.place import Place
 # Rows that users read, and the log. Not: what is kept for repeats, leases, whose bytes are whose.
 TABLES = (
     *("event", "event", "event_body", "event_scope", "log_node"),
-    *("namespace", "asset", "version", "alias", "recipe", "input"),
+    *("namespace", "asset", "version", "alias", "recipe", "input", "evaluation"),
     *("alias_move", "stage_move", "asset_move", "manifest_file"),
 )
 # Which form the stored bytes are of; there is one. And by what SQLite knows a row.

@@ -15,6 +15,7 @@ from modelkeep.cli import (
     delete,
     diff,
     edit,
+    evaluate,
     files,
     health,
     history,
@@ -111,6 +112,7 @@ _add(
         "show": show.show,
         "files": files.files,
         "diff": diff.diff,
+        "evaluations": evaluate.evaluations,
         "history": history.history,
         "watch": watch.watch,
     },
@@ -119,6 +121,7 @@ _add(
     _CHANGE,
     {
         "edit": edit.edit,
+        "evaluate": evaluate.evaluate,
         "restore": restore.restore,
         "delete": delete.delete,
         "undelete": delete.undelete,

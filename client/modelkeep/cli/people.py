@@ -40,6 +40,8 @@ def short(name: str) -> str:
             return f"{namespace}/{asset}"
         case ["namespaces", namespace, "assets", asset, "versions", number] if number.isdigit():
             return str(Reference(namespace, asset, int(number)))
+        case ["namespaces", namespace, "assets", asset, "versions", number, "evaluations", one]:
+            return f"{namespace}/{asset}:{number} evaluation {one}"
         case ["namespaces", namespace, "assets", asset, "aliases", alias]:
             return f"{namespace}/{asset}@{alias}"
     return name

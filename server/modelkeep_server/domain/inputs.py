@@ -28,7 +28,7 @@ def checked(session: Session, wanted: Iterable[version_pb2.Input]) -> list[Edge]
     """Fill in a version's inputs, or refuse them."""
     edges: dict[bytes, Edge] = {}
     for index, one in enumerate(wanted):
-        edge = _checked(session, index, one)
+        edge = checked_one(session, one, f"version.record.inputs[{index}]")
         if edges.setdefault(message_bytes(edge.message), edge) is not edge:
             raise InvalidArgumentError(
                 "FIELD_INVALID",
@@ -38,8 +38,8 @@ def checked(session: Session, wanted: Iterable[version_pb2.Input]) -> list[Edge]
     return list(edges.values())
 
 
-def _checked(session: Session, index: int, wanted: version_pb2.Input) -> Edge:
-    field = f"version.record.inputs[{index}]"
+def checked_one(session: Session, wanted: version_pb2.Input, field: str) -> Edge:
+    """Fill in one input, which stands in a field of the request, or refuse it."""
     if wanted.WhichOneof("source") == "version":
         return _version(session, field, wanted)
     if not wanted.uri or not wanted.digest:

@@ -49,6 +49,11 @@ def _blob_parent(text: str, field: str) -> object:
     return kind.parse(text, field)
 
 
+def _asset_or_version(text: str, field: str) -> object:
+    kind = names.VersionName if text.count("/") > 3 else names.AssetName
+    return kind.parse(text, field)
+
+
 def _namespace_or_all(text: str, field: str) -> object:
     return text == "namespaces/-" or names.NamespaceName.parse(text, field)
 
@@ -113,6 +118,8 @@ CHECKS: dict[int, Check] = {
     options.FORMAT_OPERATION: _operation,
     options.FORMAT_PRINCIPAL: _principal,
     options.FORMAT_RESOURCE_PREFIX: _prefix,
+    options.FORMAT_EVALUATION: _resource(names.EvaluationName.parse),
+    options.FORMAT_ASSET_OR_VERSION: _resource(_asset_or_version),
 }
 
 RESOURCES = frozenset(
@@ -128,6 +135,8 @@ RESOURCES = frozenset(
         options.FORMAT_OPERATION,
         options.FORMAT_PRINCIPAL,
         options.FORMAT_RESOURCE_PREFIX,
+        options.FORMAT_EVALUATION,
+        options.FORMAT_ASSET_OR_VERSION,
     }
 )
 """The forms that name a resource."""

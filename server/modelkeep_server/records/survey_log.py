@@ -15,6 +15,7 @@ from modelkeep_server.records.tables import (
     AliasMove,
     Asset,
     AssetMove,
+    Evaluation,
     Event,
     EventBody,
     EventScope,
@@ -126,6 +127,11 @@ _ASSET_MOVES = Statement(
         Asset, on=(Asset.id == AssetMove.asset)
     )
 )
+_EVALUATIONS = Statement(
+    lambda: Evaluation.select(
+        Asset.resource, Evaluation.version_number, Evaluation.number, Evaluation.message
+    ).join(Asset)
+)
 _OPERATIONS = Statement(
     lambda: Operation.select(Operation.name, Operation.request).where(
         Operation.logged == True  # noqa: E712  # peewee's way to say it in SQL
@@ -213,6 +219,8 @@ def logged(session: Session) -> Iterator[LoggedRow]:
     for asset, name, revision, version, message in session.each(_ALIASES):
         live = version is not None
         yield LoggedRow(f"{asset}/aliases/{name}", revision, message if live else None)
+    for asset, version, number, message in session.each(_EVALUATIONS):
+        yield LoggedRow(f"{asset}/versions/{version}/evaluations/{number}", 1, message)
     for name, request in session.each(_OPERATIONS):
         yield LoggedRow(f"operations/{name}", 1, request)
     log = origin.read(session)

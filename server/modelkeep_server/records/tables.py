@@ -221,6 +221,20 @@ class Recipe(Table):
     body = BlobField()
 
 
+class Evaluation(Table):
+    """What was measured of a version. Never changes, and is never dropped."""
+
+    asset = ForeignKeyField(Asset, index=False)
+    version_number = IntegerField()
+    number = IntegerField()
+    message = BlobField()
+    encoding_version = SmallIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("asset", "version_number", "number")
+        without_rowid = True
+
+
 class Input(Table):
     """An edge of the lineage between two versions."""
 
@@ -383,6 +397,7 @@ TABLES: tuple[type[Table], ...] = (
     ManifestFile,
     Version,
     Recipe,
+    Evaluation,
     Input,
     Alias,
     AliasMove,

@@ -1,10 +1,12 @@
-"""Long work, the collection of bytes that nothing refers to, and the log's tree."""
+"""Long work, the collection of bytes that nothing refers to, evaluations, and the log's tree."""
 
 from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
     CompositeKey,
+    ForeignKeyField,
+    IntegerField,
     Model,
     SmallIntegerField,
     TextField,
@@ -60,6 +62,22 @@ class Operation(Table):
         indexes = ((("done", "id"), False),)
 
 
+class Asset(Table):
+    pass
+
+
+class Evaluation(Table):
+    asset = ForeignKeyField(Asset, index=False)
+    version_number = IntegerField()
+    number = IntegerField()
+    message = BlobField()
+    encoding_version = SmallIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("asset", "version_number", "number")
+        without_rowid = True
+
+
 class Version(Table):
     purged = BooleanField()
     purge_us = BigIntegerField(null=True)
@@ -72,7 +90,7 @@ Version.add_index(
     name="version_purged_purge_us",
 )
 
-TABLES: tuple[type[Table], ...] = (CondemnedBlob, LogNode, Operation)
+TABLES: tuple[type[Table], ...] = (CondemnedBlob, Evaluation, LogNode, Operation)
 
 
 def up(migrator, db):
