@@ -15,6 +15,7 @@ from modelkeep.merkle import wrong
 
 _ED25519 = b"\x01"
 _SIGNATURE = re.compile(r"— (\S+) (\S+)")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -67,12 +68,15 @@ class LogKey:
         return key
 
     def opened(self, note: str) -> Checkpoint:
-        """Read a checkpoint that this key signed, or raise `DataLossError`."""
+        """Read a checkpoint of its log that this key signed, or raise `DataLossError`."""
         body, signatures = _parts(note)
         for name, signature in signatures:
             if name == self.name and signature[:4] == self.id:
                 self._check(body.encode(), signature[4:])
-                return _read(body)
+                found = _read(body)
+                if found.origin != self.name:
+                    raise wrong(f"the checkpoint is of {found.origin}, not of {self.name}")
+                return found
         raise wrong(f"the checkpoint is not signed by {self.name}")
 
     def _check(self, body: bytes, signature: bytes) -> None:
@@ -91,16 +95,11 @@ def signed(checkpoint: Checkpoint, key: LogKey, signature: bytes) -> str:
     return f"{checkpoint.body()}\n— {key.name} {named}\n"
 
 
-def unchecked(note: str) -> Checkpoint:
-    """Read a checkpoint, whoever signed it, or raise `DataLossError`."""
-    return _read(_parts(note)[0])
-
-
 def _parts(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     body, blank, rest = note.rpartition("\n\n")
-    lines = rest.splitlines()
+    *lines, end = rest.split("\n")
     found = [_SIGNATURE.fullmatch(line) for line in lines]
-    if not blank or not lines or not rest.endswith("\n"):
+    if not blank or not lines or end or _CONTROL.search(note):
         raise wrong("it is no signed checkpoint")
     signatures = [(match[1], _base64(match[2])) for match in found if match]
     if len(signatures) != len(lines):

@@ -68,8 +68,10 @@ def check_inclusion(
     if not 0 <= index < size:
         raise wrong(f"a tree of {size} leaves has none at {index}")
     found, at, last = leaf, index, size - 1
-    rest = iter(proof)
-    for sibling in rest:
+    used = 0
+    for sibling in proof:
+        if last == 0:
+            break
         if at & 1 or at == last:
             found = node_hash(sibling, found)
             while at and not at & 1:
@@ -77,9 +79,8 @@ def check_inclusion(
         else:
             found = node_hash(found, sibling)
         at, last = at >> 1, last >> 1
-        if last == 0:
-            break
-    if last or next(rest, None) is not None or found != root:
+        used += 1
+    if last or used < len(proof) or found != root or not _are_hashes(proof):
         raise wrong(f"leaf {index} is not shown to be in the tree of {size} leaves")
 
 
@@ -88,7 +89,7 @@ def check_consistency(
 ) -> None:
     """See that a tree begins with all leaves of an older one, or raise `DataLossError`."""
     refusal = wrong(f"the tree of {new_size} leaves is not shown to go on from that of {old_size}")
-    if not 0 <= old_size <= new_size:
+    if not 0 <= old_size <= new_size or not _are_hashes(proof):
         raise refusal
     if old_size in (0, new_size):
         expected = EMPTY_ROOT if old_size == 0 else new_root
@@ -115,6 +116,10 @@ def check_consistency(
         at, last = at >> 1, last >> 1
     if last or old != old_root or new != new_root:
         raise refusal
+
+
+def _are_hashes(proof: Sequence[bytes]) -> bool:
+    return all(len(one) == len(EMPTY_ROOT) for one in proof)
 
 
 class Nodes(Protocol):

@@ -6,6 +6,7 @@ A new service is one line in `build`.
 import asyncio
 import importlib.metadata
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ SWEEP_SECONDS = 600.0
 """How often what has had its time is dropped."""
 CHECKPOINT_SECONDS = 60.0
 """How often the log's checkpoint is put where others keep it."""
+_LAST_SECONDS = 5.0
 
 
 def build(settings: Settings, log: Logger, figures: Metrics) -> "App":
@@ -151,10 +153,15 @@ def _build(settings: Settings, log: Logger, figures: Metrics) -> "App":
             read_together=records.read_together,
             tracer=tracer,
         )
-        _show(figures, records)
+        _show(figures, records, checkpoints)
         chores = [
             Chore("sweep", SWEEP_SECONDS, partial(upkeep.sweep, records, store)),
-            Chore("checkpoint", CHECKPOINT_SECONDS, partial(checkpoints.keep, published)),
+            Chore(
+                "checkpoint",
+                CHECKPOINT_SECONDS,
+                partial(checkpoints.keep, published),
+                at_stop=published is not None,
+            ),
         ]
         close = parts.pop_all().close
         return App(settings, services, edge, figures, log, stop, chores, operations, close)
@@ -167,6 +174,7 @@ class Chore:
     name: str
     seconds: float
     do: Callable[[], None]
+    at_stop: bool = False
 
 
 class App:
@@ -212,18 +220,30 @@ class App:
             self._log.info("stopping", reason=self.stop.reason)
             given_back = asyncio.to_thread(self._operations.stop)
             await asyncio.gather(server.stop(settings.drain_seconds), given_back)
+            await self._end()
 
     def is_idle(self) -> bool:
         """Tell whether nothing runs in a thread any more."""
         return not self._edge.running()
 
+    async def _end(self) -> None:
+        """Do once more what should not be left undone, but let nothing hold up the stop."""
+        for chore in self._chores:
+            if chore.at_stop:
+                try:
+                    async with asyncio.timeout(_LAST_SECONDS):
+                        await asyncio.to_thread(chore.do)
+                except Exception as fault:
+                    self._log.error(f"{chore.name} failed", exc_info=fault)
+
     async def _keep_doing(self, chore: Chore) -> None:
         while True:
+            begun = time.monotonic()
             try:
                 await asyncio.to_thread(chore.do)
             except Exception as fault:
                 self._log.error(f"{chore.name} failed", exc_info=fault)
-            await asyncio.sleep(chore.seconds)
+            await asyncio.sleep(max(0.0, begun + chore.seconds - time.monotonic()))
 
 
 @contextmanager
@@ -253,7 +273,12 @@ def serving_metrics(
         http.server_close()
 
 
-def _show(figures: Metrics, records: Records) -> None:
+def _show(figures: Metrics, records: Records, checkpoints: Checkpoints) -> None:
+    figures.gauge(
+        "modelkeep_published_log_position",
+        "Position up to which this server has put a checkpoint of the log elsewhere; 0: nowhere.",
+        lambda: checkpoints.published,
+    )
     figures.gauge(
         "modelkeep_log_position",
         "Position of the last event that this server knows of.",

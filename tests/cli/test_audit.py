@@ -12,7 +12,7 @@ from tests.cli.conftest import Ran, Run
 from tests.running import run_server
 
 from modelkeep import merkle
-from modelkeep.checkpoints import LogKey, unchecked
+from modelkeep.checkpoints import Checkpoint, LogKey
 from modelkeep.cli import extras
 
 
@@ -30,8 +30,12 @@ def exported(do: Run, busy: None, tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def _refused(ran: Ran, words: str) -> None:
-    assert ran.code == 1
+def _opened(note: str, key: str) -> Checkpoint:
+    return LogKey.parse(key).opened(note)
+
+
+def _refused(ran: Ran, words: str, code: int = 1) -> None:
+    assert ran.code == code
     assert words in ran.problem
     assert "[PROOF_INVALID]" in ran.problem
 
@@ -41,7 +45,7 @@ def test_a_checkpoint_is_printed_as_it_is_signed(do: Run, busy: None) -> None:
 
     assert told["note"] == note
     assert LogKey.parse(told["key"]).opened(note).size == told["size"] == 8
-    assert unchecked(note).root.hex() == told["root_hash"]
+    assert LogKey.parse(told["key"]).opened(note).root.hex() == told["root_hash"]
 
 
 def test_a_checkpoint_that_was_kept_is_borne_out(
@@ -55,7 +59,7 @@ def test_a_checkpoint_that_was_kept_is_borne_out(
 
     newer = do("audit", "checkpoint", "--checkpoint", kept, "--key", tmp_path / "key").out
 
-    assert unchecked(newer).size > unchecked(kept.read_text()).size
+    assert _opened(newer, key).size > _opened(kept.read_text(), key).size
 
 
 def test_a_kept_checkpoint_of_another_log_is_refused(
@@ -166,7 +170,7 @@ def _leaves(exported: Path) -> list[bytes]:
 def _write(exported: Path, leaves: list[bytes]) -> None:
     from modelkeep import _log_export
 
-    (exported / "leaves").write_bytes(b"".join(map(_log_export._framed, leaves)))
+    (exported / "leaves").write_bytes(b"".join(map(_log_export.framed, leaves)))
 
 
 def _swap(exported: Path) -> None:
@@ -185,11 +189,6 @@ def _edit(exported: Path) -> None:
     _write(exported, leaves)
 
 
-def _more(exported: Path) -> None:
-    leaves = _leaves(exported)
-    _write(exported, [*leaves, leaves[-1]])
-
-
 def _size(exported: Path) -> None:
     note = (exported / "checkpoint").read_text()
     (exported / "checkpoint").write_text(note.replace("\n8\n", "\n7\n"))
@@ -205,16 +204,34 @@ def _junk(exported: Path) -> None:
     (exported / "leaves").write_bytes(b"\xff" * 50)
 
 
+def _longer_length(exported: Path) -> None:
+    """A varint may say the same in more bytes."""
+    first, *rest = _leaves(exported)
+    _write(exported, rest)
+    head = bytes([len(first) & 0x7F | 0x80, len(first) >> 7 | 0x80, 0])
+    (exported / "leaves").write_bytes(head + first + (exported / "leaves").read_bytes())
+
+
+def _huge(exported: Path) -> None:
+    (exported / "leaves").write_bytes(b"\xff\xff\xff\xff\x7f")
+
+
+def _no_text(exported: Path) -> None:
+    (exported / "checkpoint").write_bytes(b"\xff")
+
+
 @pytest.mark.parametrize(
     ("tamper", "words"),
     [
         (_swap, "events/2 says that it is events/3"),
         (_cut, "ends with events/7, and the checkpoint has 8 entries"),
         (_edit, "events/1 to events/8 are not all what the checkpoint of 8 entries says"),
-        (_more, "has more entries than its checkpoint, which has 8"),
         (_size, "the checkpoint's signature is not by"),
         (_key, "the checkpoint is not signed by sum.golang.org"),
-        (_junk, "a length is too long"),
+        (_junk, "a length is not one that a leaf has"),
+        (_longer_length, "a length is not one that a leaf has"),
+        (_huge, "a length is not one that a leaf has"),
+        (_no_text, "is no text"),
     ],
 )
 def test_an_export_that_was_tampered_with_is_refused(
@@ -222,7 +239,52 @@ def test_an_export_that_was_tampered_with_is_refused(
 ) -> None:
     tamper(exported)
 
-    _refused(offline("audit", "verify", exported), words)
+    _refused(offline("audit", "verify", exported), words, code=2)
+
+
+def test_what_lies_behind_the_checkpoint_counts_for_nothing(offline: Run, exported: Path) -> None:
+    with (exported / "leaves").open("ab") as file:
+        file.write(b"\x7fwhat never happened")
+
+    ran = offline("audit", "verify", exported, "--key", exported / "key")
+
+    assert ran.code == 0
+    assert "what lies behind entry 8 is covered by no checkpoint" in ran.err
+
+
+@pytest.mark.parametrize("gone", ["leaves", "some"])
+def test_an_export_that_lost_entries_is_not_filled_up_anew(
+    do: Run, run: Run, exported: Path, folder: Path, gone: str
+) -> None:
+    """Its checkpoint is the evidence of what the log was."""
+    if gone == "leaves":
+        (exported / "leaves").unlink()
+    else:
+        whole = (exported / "leaves").read_bytes()
+        (exported / "leaves").write_bytes(whole[: len(whole) // 2])
+    note = (exported / "checkpoint").read_bytes()
+    do("push", "churn", folder)
+
+    _refused(run("audit", "export", exported), "and the checkpoint has 8 entries")
+    assert (exported / "checkpoint").read_bytes() == note
+
+
+def test_an_export_is_written_by_one_at_a_time(run: Run, exported: Path) -> None:
+    import fcntl
+
+    with (exported / "leaves").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ran = run("audit", "export", exported)
+
+    assert ran.code == 1
+    assert "[EXPORT_IN_PROGRESS]" in ran.problem
+
+
+def test_a_file_that_is_not_there_is_no_verdict(offline: Run, exported: Path) -> None:
+    ran = offline("audit", "verify", exported, "--checkpoint", "nowhere")
+
+    assert ran.code == 3
+    assert "No such file" in ran.problem
 
 
 def test_older_checkpoints_say_where_it_was_changed(
@@ -239,7 +301,8 @@ def test_older_checkpoints_say_where_it_was_changed(
     do("audit", "verify", exported, *kept)
     _edit(exported)
 
-    _refused(offline("audit", "verify", exported, *kept), "events/4 to events/6 are not all")
+    ran = offline("audit", "verify", exported, *kept)
+    _refused(ran, "events/4 to events/6 are not all", code=2)
 
 
 def test_a_database_is_held_against_what_was_kept(
@@ -250,6 +313,14 @@ def test_a_database_is_held_against_what_was_kept(
         offline("push", "churn", folder, "--url", server.address)
         offline("audit", "export", log, "--url", server.address)
         offline("push", "churn", folder, "--url", server.address)
+    for other in (
+        "name+5a3b7a1f+AQ==",
+        "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+    ):
+        assert offline("audit", "verify", "--data", data, "--key", other).code == 2
+    itself = offline("audit", "verify", "--data", data)
+    assert itself.code == 0
+    assert "it agrees with itself, and that is all" in itself.err
     whole = offline("audit", "verify", log, "--data", data, "--key", log / "key")
     assert (whole.code, whole.err) == (0, "")
     assert whole.out == ("checked  1 assets, 2 versions, 3 events\nwhole: all is as it should be\n")

@@ -49,7 +49,7 @@ def test_an_export_is_whole_to_others_too(auditor: Auditor, exported: Path) -> N
     with (exported / "leaves").open("rb") as file:
         leaves = list(_log_export.stored(file))
     leaves[3] += b"\0"
-    (exported / "leaves").write_bytes(b"".join(map(_log_export._framed, leaves)))
+    (exported / "leaves").write_bytes(b"".join(map(_log_export.framed, leaves)))
     assert "not what the checkpoint says" in auditor("export", exported, key).stderr
 
 

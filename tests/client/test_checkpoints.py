@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from modelkeep.checkpoints import Checkpoint, LogKey, signed, unchecked
+from modelkeep.checkpoints import Checkpoint, LogKey, signed
 from modelkeep.errors import DataLossError
 
 VECTORS = json.loads(
@@ -26,7 +26,12 @@ def note(
 
 
 def test_a_signed_checkpoint_is_read() -> None:
-    assert KEY.opened(note()) == unchecked(note()) == CHECKPOINT
+    assert KEY.opened(note()) == CHECKPOINT
+
+
+def test_a_checkpoint_of_another_log_is_refused_whoever_signed_it() -> None:
+    with pytest.raises(DataLossError, match=r"is of another\.example, not of modelkeep"):
+        KEY.opened(note(Checkpoint("another.example", 12, ROOT)))
 
 
 def test_the_vector_is_that_of_every_language() -> None:

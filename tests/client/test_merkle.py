@@ -78,6 +78,8 @@ def test_no_other_leaf_place_or_proof_passes(size: int, data: st.DataObject) -> 
         (LEAVES[index], other, proof),
         (leaf_hash(b"another"), index, proof),
         (LEAVES[index], index, [*proof, EMPTY_ROOT]),
+        (LEAVES[index], index, [EMPTY_ROOT, *proof]),
+        (LEAVES[index], index, [*(one + b"x" for one in proof), EMPTY_ROOT]),
     ]
     if proof:
         at = data.draw(st.integers(0, len(proof) - 1))
@@ -105,6 +107,12 @@ def test_a_tree_that_was_changed_does_not_go_on_from_the_old_one(
     for shown in (proof, consistency(NODES, old, size), [], [EMPTY_ROOT, *proof]):
         with pytest.raises(DataLossError, match="go on from"):
             check_consistency(old, defined(LEAVES[:old]), size, defined(changed), shown)
+
+
+def test_a_tree_of_one_leaf_needs_no_proof_and_takes_none() -> None:
+    check_inclusion(LEAVES[0], 0, 1, [], LEAVES[0])
+    with pytest.raises(DataLossError):
+        check_inclusion(LEAVES[0], 0, 1, [EMPTY_ROOT], node_hash(EMPTY_ROOT, LEAVES[0]))
 
 
 @pytest.mark.parametrize(("old", "new"), [(-1, 3), (4, 3)])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from peewee import Expression
 
 from modelkeep import merkle
 from modelkeep.errors import DataLossError
@@ -100,6 +101,23 @@ def test_a_kept_hash_that_is_wrong_is_found(records: Records) -> None:
 
     # It, and the one that is made of it.
     assert list(log_tree.wrong(records.read())) == [(49, 64), (1, 64)]
+
+
+@pytest.mark.parametrize(
+    ("gone", "found"),
+    [
+        # What it was a part of can't be told any more either.
+        ((LogNode.tier == 1) & (LogNode.ordinal == 5), [(21, 24), (17, 32)]),
+        ((LogNode.tier == 2) & (LogNode.ordinal == 0), [(1, 16), (1, 64)]),
+    ],
+)
+def test_what_is_kept_has_no_gap(
+    records: Records, gone: Expression, found: list[tuple[int, int]]
+) -> None:
+    _keep(records, SIZE)
+    records.bookkeep(lambda session: session.run(LogNode.delete().where(gone)))
+
+    assert list(log_tree.wrong(records.read())) == found
 
 
 def test_a_missing_event_is_told_and_not_left_out(records: Records) -> None:

@@ -9,7 +9,7 @@ from tests.running import RunningServer, of_database, run_server
 from tests.services.wire import Registry, refused
 
 from modelkeep import merkle
-from modelkeep.checkpoints import LogKey, unchecked
+from modelkeep.checkpoints import Checkpoint, LogKey
 from modelkeep.v1 import event_pb2
 from modelkeep.v1 import event_service_pb2 as pb
 
@@ -33,17 +33,21 @@ def _checkpoint(r: Registry, size: int | None = None) -> pb.Checkpoint:
     return r.events.GetCheckpoint(pb.GetCheckpointRequest(size=size), metadata=r.metadata)
 
 
+def _opened(message: pb.Checkpoint) -> Checkpoint:
+    return LogKey.parse(message.key).opened(message.note)
+
+
 def _leaves(r: Registry, after: int = 0, most: int = 0) -> list[bytes]:
     request = pb.ReadLeavesRequest(after_position=after, page_size=most)
     return list(r.events.ReadLeaves(request, metadata=r.metadata).leaves)
 
 
-def _consistency(r: Registry, old_size: int, size: int = 0) -> pb.ConsistencyProof:
+def _consistency(r: Registry, old_size: int, size: int | None = None) -> pb.ConsistencyProof:
     request = pb.ProveConsistencyRequest(old_size=old_size, size=size)
     return r.events.ProveConsistency(request, metadata=r.metadata)
 
 
-def _inclusion(r: Registry, position: int, size: int = 0) -> pb.InclusionProof:
+def _inclusion(r: Registry, position: int, size: int | None = None) -> pb.InclusionProof:
     request = pb.ProveInclusionRequest(name=f"events/{position}", size=size)
     return r.events.ProveInclusion(request, metadata=r.metadata)
 
@@ -92,10 +96,10 @@ def test_leaves_come_page_by_page(r: Registry) -> None:
 
 def test_every_event_is_proven_in_every_log_that_has_it(r: Registry) -> None:
     end = _checkpoint(r).size
-    for size in (0, 1, 2, 7, 8, 33, end):
+    for size in (None, 1, 2, 7, 8, 33, end):
         for position in range(1, (size or end) + 1):
             proof = _inclusion(r, position, size)
-            checkpoint = unchecked(proof.checkpoint.note)
+            checkpoint = _opened(proof.checkpoint)
             assert checkpoint.size == (size or end)
             assert (proof.index, proof.leaf) == (position - 1, _leaves(r, position - 1, 1)[0])
             merkle.check_inclusion(
@@ -124,10 +128,11 @@ def test_what_the_log_does_not_have_is_not_proven(r: Registry) -> None:
     with refused("OUT_OF_RANGE", "POSITION_INVALID", "size") as refusal:
         _checkpoint(r, end + 1)
     assert refusal.metadata["last"] == str(end)
+    for position, size in ((end, end - 1), (end + 1, None), (1, 0)):
+        with refused("OUT_OF_RANGE", "POSITION_INVALID", "name"):
+            _inclusion(r, position, size)
     with refused("OUT_OF_RANGE", "POSITION_INVALID", "size"):
-        _inclusion(r, end, end - 1)
-    with refused("OUT_OF_RANGE", "POSITION_INVALID", "size"):
-        _inclusion(r, end + 1)
+        _inclusion(r, 1, end + 1)
     with refused("OUT_OF_RANGE", "POSITION_INVALID", "old_size"):
         _consistency(r, 5, 4)
     with refused("INVALID_ARGUMENT", "FIELD_INVALID", "old_size"):
@@ -162,7 +167,7 @@ def test_the_server_puts_its_checkpoints_where_others_keep_them(tmp_path: Path) 
             grpc.insecure_channel(running.address) as channel,
         ):
             r = _busy(Registry(channel, "default"))
-            key = _checkpoint(r).key
+            key, last = _checkpoint(r).key, _checkpoint(r).size
 
     (log,) = kept.iterdir()
     notes = sorted(one.name for one in log.iterdir() if one.name != "key")
@@ -170,8 +175,23 @@ def test_the_server_puts_its_checkpoints_where_others_keep_them(tmp_path: Path) 
     known = LogKey.parse(key)
     sizes = [known.opened((log / name).read_text()).size for name in notes]
     assert sizes == [int(name) for name in notes]
-    assert len(sizes) == 2
-    assert sizes[1] > EVENTS
+    assert sizes[-1] == last
+
+
+def test_a_log_that_is_not_the_one_that_was_kept_is_told(tmp_path: Path) -> None:
+    """As where an older copy of the data folder is served."""
+    kept = tmp_path / "elsewhere"
+    with run_server(tmp_path / "data", checkpoints=str(kept)):
+        pass
+    (note,) = [one for one in kept.glob("*/*") if one.name != "key"]
+    note.write_text(note.read_text().replace("modelkeep.dev", "modelkeep.com"))
+
+    with run_server(tmp_path / "data", checkpoints=str(kept)) as running:
+        pass
+
+    (said, *_) = [line for line in running.log() if line["level"] == "error"]
+    assert said["event"] == "checkpoint failed"
+    assert "this log is not the one that was signed there" in said["exception"]
 
 
 def test_no_server_starts_that_could_not_keep_its_checkpoints(tmp_path: Path) -> None:

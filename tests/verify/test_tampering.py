@@ -51,9 +51,10 @@ class Exported:
     data: Path
     checkpoint: Checkpoint
     leaves: list[bytes]
+    key: str
 
     def kept(self, *, leaves: bool) -> offline.Kept:
-        return offline.Kept([self.checkpoint], self.leaves if leaves else ())
+        return offline.Kept([self.checkpoint], self.leaves if leaves else (), self.key)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +70,8 @@ def exported(lived: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     with open_records(None, data, pytest.fail) as records:
         Checkpoints(records).keep(None)  # as it does each minute
     key = LogKey.parse(signed.key)
-    return Exported(data, key.opened(signed.note), [merkle.leaf_hash(leaf) for leaf in leaves])
+    hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
+    return Exported(data, key.opened(signed.note), hashes, signed.key)
 
 
 @pytest.fixture
@@ -367,3 +369,61 @@ def test_a_forged_version_is_found_by_the_checkpoint_alone(
     (found,) = offline.check_log(Place(data), exported.kept(leaves=False), Counter())
     assert isinstance(found, offline.Damage)
     assert (found.what, found.resource) == ("log", "events/1")
+
+
+@pytest.mark.parametrize(
+    ("sql", "what", "words"),
+    [
+        (
+            "UPDATE manifest SET blob_id = NULL; "
+            "UPDATE manifest_file SET path = 'another-' || path",
+            "manifest",
+            "its files are those of",
+        ),
+        ("UPDATE manifest SET blob_id = NULL", "manifest", "its blob is not there"),
+        ("UPDATE blob SET size = size + 100", "manifest", "its files have"),
+        ("UPDATE blob SET digest = randomblob(32) WHERE id = 1", "manifest", "its"),
+        (
+            "UPDATE principal SET display_name = 'unverified:mallory' "
+            "WHERE display_name = 'unverified:tester'",
+            "principal",
+            "has a name that its id is not made of",
+        ),
+        (
+            "DELETE FROM principal WHERE display_name = 'unverified:tester'",
+            "principal",
+            "acted, and has no name",
+        ),
+        (
+            "UPDATE setting SET value = randomblob(32) WHERE key = 'principal_key'",
+            "principal",
+            "has a name that its id is not made of",
+        ),
+        (
+            "UPDATE setting SET value = randomblob(32) WHERE key = 'log_key'",
+            "log",
+            "has the key modelkeep.dev/logs/",
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON alias_move BEGIN DELETE FROM alias_move; END",
+            "database",
+            "the trigger t is none of modelkeep's",
+        ),
+        (
+            "ALTER TABLE recipe RENAME TO kept; CREATE VIEW recipe AS SELECT * FROM kept",
+            "database",
+            "the view recipe is none of modelkeep's",
+        ),
+    ],
+)
+def test_what_stands_beside_the_log_is_held_against_it(
+    exported: Exported, copied: Callable[[], Path], sql: str, what: str, words: str
+) -> None:
+    data = copied()
+    with closing(Forger(data, random.Random(1))) as forger:
+        forger.ask(sql)
+
+    found = list(offline.check_log(Place(data), exported.kept(leaves=True), Counter()))
+
+    told = [one for one in found if isinstance(one, offline.Damage) and one.what == what]
+    assert any(words in one.text for one in told), found

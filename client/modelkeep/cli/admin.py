@@ -163,7 +163,11 @@ def report(
 
 
 def report_log(
-    where: "Place", checkpoints: "Iterable[Checkpoint]", leaf_hashes: Iterable[bytes], as_json: bool
+    where: "Place",
+    checkpoints: "Iterable[Checkpoint]",
+    leaf_hashes: Iterable[bytes],
+    key: str | None,
+    as_json: bool,
 ) -> NoReturn:
     """Check the log of a database and the rows that it tells of, tell what is wrong, end so."""
     from modelkeep_server import offline
@@ -171,7 +175,7 @@ def report_log(
     checked: Counter[str] = Counter()
     found = _Report()
     try:
-        kept = offline.Kept(checkpoints, leaf_hashes)
+        kept = offline.Kept(checkpoints, leaf_hashes, key)
         found.take(offline.check_log(where, kept, checked))
     except offline.CantTellError as problem:
         output.say(f"modelkeep audit verify: {problem}")

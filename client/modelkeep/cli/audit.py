@@ -1,15 +1,17 @@
 """`modelkeep audit`: the log's proofs, and checking them without trusting the server."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelkeep import SignedCheckpoint
-from modelkeep.cli import admin, output
+from modelkeep.cli import admin, output, problems
 from modelkeep.cli.extras import need_audit, need_server
 from modelkeep.cli.problems import UsageError
 from modelkeep.cli.session import Json, Session
+from modelkeep.errors import DataLossError, Error
 
 if TYPE_CHECKING:
     from modelkeep.checkpoints import Checkpoint, LogKey
@@ -43,14 +45,14 @@ def checkpoint(
     it before.
     """
     need_audit("modelkeep audit checkpoint")
+    from modelkeep.merkle import wrong
+
     with session.registry() as registry:
-        found = registry.checkpoint()
-        known = _key(key or found.key)
-        for old in _kept(kept, known):
-            registry.goes_on_from(
-                SignedCheckpoint(old.origin, old.size, old.root.hex(), "", str(known))
-            )
-    known.opened(found.note)
+        found = registry.checkpoint(key=_key(key) if key else None)
+        for old in _kept(kept, _key(found.key)):
+            shown = registry.goes_on_from(old, found.size, key=found.key)
+            if shown.root_hash != found.root_hash:
+                raise wrong(f"the server signed two logs of {found.size} entries")
     if as_json:
         output.document(found.to_dict())
     else:
@@ -79,9 +81,7 @@ def prove(
     """
     need_audit("modelkeep audit prove")
     with session.registry() as registry:
-        proof = registry.prove(position, size)
-    _key(key or proof.checkpoint.key).opened(proof.checkpoint.note)
-    output.document(proof.to_dict())
+        output.document(registry.prove(position, size, key=_key(key) if key else None).to_dict())
 
 
 def export(
@@ -100,12 +100,10 @@ def export(
     from modelkeep import _log_export
 
     with session.registry() as registry:
-        found = registry.checkpoint()
-        known = _key(key) if key else _log_export.known_key(folder) or _key(found.key)
-        leaves = registry.leaves(_log_export.size(folder))
-        written = _log_export.go_on(folder, leaves, found.note, known)
-    words = f"{written.size:,} entries of {written.origin}"
-    session.answer(found, as_json, f"{folder} has {words}")
+        known = _key(key) if key else _log_export.known_key(folder)
+        found = registry.checkpoint(key=known)
+        _log_export.go_on(folder, _key(found.key), found.note, registry.leaves)
+    session.answer(found, as_json, f"{folder} has {found.size:,} entries of {found.origin}")
 
 
 def verify(
@@ -132,37 +130,64 @@ def verify(
     """Check the log by its public key alone: an export, or a database with what users read of it.
 
     A checkpoint or an export that was kept elsewhere shows that nothing older was changed since.
-    Exit codes of an export: 0, it is whole; 1, it is not, and the line names the first entry that
-    is wrong, as far as that can be told. Those of a database are those of `admin verify`.
+    Exit codes: 0, it is whole; 2, it is not, and the first entry that is wrong is named, as far as
+    that can be told; 3, it can't be told. A wrong command line is 2 as well, with no report.
     """
-    need_audit("modelkeep audit verify")
-    from modelkeep import _log_export
-
+    need_audit("modelkeep audit verify", admin.CANT_TELL)
     if folder is None and data is None and database is None:
         raise UsageError("name an export, or a database with --data or --database")
-    own = _log_export.known_key(folder) if folder else None
-    known = _key(key) if key else own
-    if known is None and (folder or kept):
-        raise UsageError("there is no key to check signatures by; name the log's with --key")
-    checkpoints = [known.opened(file.read_text()) for file in kept or ()] if known else []
-    if folder is not None and known is not None:
-        checkpoints.append(_log_export.check(folder, known, checkpoints))
+    try:
+        known, checkpoints, hashes = _trusted(session, folder, key, kept)
+    except DataLossError as problem:
+        problems.report(problem)
+        raise typer.Exit(admin.DAMAGE) from None
+    except (Error, OSError) as problem:
+        problems.report(problem)
+        raise typer.Exit(admin.CANT_TELL) from None
     if data is not None or database is not None:
         need_server("modelkeep audit verify", admin.CANT_TELL)
         place = admin.place(data or "modelkeep-data", database or "sqlite", "local")
-        hashes = _log_export.leaf_hashes(folder) if folder else ()
-        admin.report_log(place, checkpoints, hashes, as_json)
-    words = f"whole: {checkpoints[-1].size:,} entries, as signed by {known}"
+        if not checkpoints:
+            session.say("nothing was kept elsewhere: so it agrees with itself, and that is all")
+        admin.report_log(place, checkpoints, hashes, str(known) if known else None, as_json)
     if as_json:
         output.document({"size": checkpoints[-1].size, "key": str(known)})
     else:
-        output.line(words)
+        output.line(f"whole: {checkpoints[-1].size:,} entries, as signed by {known}")
     if key is None:
         session.say("the key is the export's own; with --key it would be one that you trust")
 
 
-def _kept(files: list[Path] | None, key: "LogKey") -> "list[Checkpoint]":
-    return [key.opened(file.read_text()) for file in files or ()]
+def _trusted(
+    session: Session, folder: Path | None, key: str | None, kept: list[Path] | None
+) -> "tuple[LogKey | None, list[Checkpoint], Iterable[bytes]]":
+    """Read what was kept, and check the export; answer the key, checkpoints and leaf hashes."""
+    from modelkeep import _log_export
+
+    own = _log_export.known_key(folder) if folder else None
+    known = _key(key) if key else own
+    if known is None and (folder or kept):
+        raise UsageError("there is no key to check signatures by; name the log's with --key")
+    if known is None:
+        return None, [], ()
+    checkpoints = [known.opened(_log_export.read_note(file)) for file in kept or ()]
+    if folder is None:
+        return known, checkpoints, ()
+    found, more = _log_export.check(folder, known, checkpoints)
+    if more:
+        session.say(f"what lies behind entry {found.size:,} is covered by no checkpoint")
+    return known, [*checkpoints, found], _log_export.leaf_hashes(folder, found.size)
+
+
+def _kept(files: list[Path] | None, key: "LogKey") -> list[SignedCheckpoint]:
+    from modelkeep import _log_export
+
+    found = []
+    for file in files or ():
+        note = _log_export.read_note(file)
+        old = key.opened(note)
+        found.append(SignedCheckpoint(old.origin, old.size, old.root.hex(), note, str(key)))
+    return found
 
 
 def _key(given: str) -> "LogKey":

@@ -13,9 +13,9 @@ def need_server(command: str, exit_code: int = 1) -> None:
     _need(command, "server", _SERVER, exit_code)
 
 
-def need_audit(command: str) -> None:
+def need_audit(command: str, exit_code: int = 1) -> None:
     """Say how to get what checks signatures, where it is missing."""
-    _need(command, "audit", _AUDIT, 1)
+    _need(command, "audit", _AUDIT, exit_code)
 
 
 def _need(command: str, extra: str, parts: tuple[str, ...], exit_code: int) -> None:

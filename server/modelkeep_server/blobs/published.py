@@ -1,9 +1,11 @@
 """Small files that are written once, for others to keep: the log's checkpoints."""
 
 import os
+import secrets
 from pathlib import Path
 from typing import Protocol
 
+from modelkeep.errors import DataLossError
 from modelkeep_server.values.s3_place import S3Keys, S3Place
 from modelkeep_server.values.start import StartError
 
@@ -12,33 +14,47 @@ class Published(Protocol):
     """A place for such files."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file, durable on return, unless it is there."""
+        """Write a file, durable on return, unless it is there.
+
+        Raises `DataLossError` `CHECKPOINT_DIFFERS` where another is there under the name.
+        """
 
 
 class PublishedFolder:
     """A folder, best on another machine's disk."""
 
     def __init__(self, folder: Path) -> None:
-        """Use this folder; it is made where it is new."""
+        """Use this folder, which must be there."""
         self._folder = folder
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file, durable on return, unless it is there."""
         path = self._folder / name
-        if path.exists():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync(path.parent.parent)
+        beside = path.with_name(f".{secrets.token_hex(8)}")
         try:
-            os.fsync(descriptor)
+            with beside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(beside, path)  # unlike a rename it takes nothing's place
+        except FileExistsError:
+            check_same(name, path.read_bytes(), data)
         finally:
-            os.close(descriptor)
+            beside.unlink(missing_ok=True)
+        _sync(path.parent)
+
+
+def check_same(name: str, there: bytes, data: bytes) -> None:
+    """See that what is there under a name is what would have been written."""
+    if there != data:
+        raise DataLossError(
+            "CHECKPOINT_DIFFERS",
+            f"another checkpoint is kept as {name}: this log is not the one that was signed there",
+            name=name,
+        )
 
 
 def open_published(place: Path | S3Place, keys: S3Keys | None) -> Published:
@@ -56,3 +72,11 @@ def open_published(place: Path | S3Place, keys: S3Keys | None) -> Published:
     from modelkeep_server.blobs.s3_published import PublishedBucket
 
     return PublishedBucket(place, open_bucket(place, keys, used=False))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

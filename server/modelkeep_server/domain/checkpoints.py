@@ -19,6 +19,12 @@ from modelkeep_server.records.records import Records
 _AT_ONCE = 16
 
 
+def log_key(name: str, private: bytes) -> LogKey:
+    """Give the public key to a log's private one."""
+    key = Ed25519PrivateKey.from_private_bytes(private)
+    return LogKey(name, key.public_key().public_bytes_raw())
+
+
 class Checkpoints:
     """What proves that the log only grows."""
 
@@ -26,8 +32,9 @@ class Checkpoints:
         """Sign with the log's own key."""
         self._records = records
         self._private = Ed25519PrivateKey.from_private_bytes(records.log_key)
-        public = self._private.public_key().public_bytes_raw()
-        self.key = LogKey(origin.name(records.read()), public)
+        self.key = log_key(origin.name(records.read()), records.log_key)
+        self.published = 0
+        """How many entries the checkpoint has that was last put elsewhere."""
 
     def at(self, size: int | None = None) -> tuple[Checkpoint, str]:
         """Give the checkpoint of the log's first entries, or of all, and its signed form."""
@@ -38,22 +45,20 @@ class Checkpoints:
         return checkpoint, signed(checkpoint, self.key, signature)
 
     def inclusion(self, position: int, size: int) -> list[bytes]:
-        """Prove that an event is in the log of so many entries."""
-        self._within("size", size)
-        if not 1 <= position <= size:
+        """Prove that an event is in the log of so many entries, which there are."""
+        if position > size:
             raise OutOfRangeError(
                 "POSITION_INVALID",
                 f"the log of {size} entries has no events/{position}",
-                field="size",
+                field="name",
                 position=position,
                 last=size,
             )
         return merkle.inclusion(StoredNodes(self._records.read()), position - 1, size)
 
     def consistency(self, old_size: int, size: int) -> list[bytes]:
-        """Prove that the log of one size begins with that of another."""
-        self._within("size", size)
-        if not 0 <= old_size <= size:
+        """Prove that the log of one size, which there is, begins with that of another."""
+        if old_size > size:
             raise OutOfRangeError(
                 "POSITION_INVALID",
                 f"the log of {old_size} entries is not older than that of {size}",
@@ -65,9 +70,9 @@ class Checkpoints:
 
     def keep(self, place: Published | None) -> None:
         """Do what is to be done from time to time."""
-        self._grow()
         if place is not None:
             self._publish(place)
+        self._grow()
 
     def _publish(self, place: Published) -> None:
         """Put the newest checkpoint where others keep it, and the key beside it."""
@@ -75,6 +80,7 @@ class Checkpoints:
         log = self.key.name.rpartition("/")[2]
         place.put(f"{log}/key", f"{self.key}\n".encode())
         place.put(f"{log}/{checkpoint.size:012d}", note.encode())
+        self.published = checkpoint.size
 
     def _grow(self) -> None:
         """Keep what later proofs would have to make again."""

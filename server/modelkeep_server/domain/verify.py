@@ -20,10 +20,11 @@ from modelkeep_server.domain import (
 from modelkeep_server.records.database import Inspected
 from modelkeep_server.records.ledger import Ledger
 from modelkeep_server.values.findings import Damage, Finding, UnreadableError
-from modelkeep_server.values.kept_log import NOTHING_KEPT, Kept
+from modelkeep_server.values.kept_log import Kept
 from modelkeep_server.values.subset import WHOLE, Subset
 
 Rule: TypeAlias = Callable[[], Iterator[Finding]]
+LogRule: TypeAlias = Callable[[Inspected, Ledger, Counter[str]], Iterator[Finding]]
 
 COUNTED = ("assets", "versions", "manifests", "blobs", "bytes_read", "events")
 
@@ -45,7 +46,7 @@ def verify(
         partial(verify_blobs.check, database, files, read_data, checked, subset),
         partial(verify_manifests.check, database, files, read_data, checked, subset),
     ]
-    yield from _follow(database, bytes_, checked, subset, NOTHING_KEPT)
+    yield from _follow(database, bytes_, checked, subset, verify_log.check)
 
 
 def audit(database: Inspected, checked: Counter[str], kept: Kept) -> Iterator[Finding]:
@@ -54,11 +55,11 @@ def audit(database: Inspected, checked: Counter[str], kept: Kept) -> Iterator[Fi
     No blob is looked at; a version's digest, which the log has, binds its files.
     """
     manifests = partial(verify_manifests.check_rows, database)
-    yield from _follow(database, [manifests], checked, WHOLE, kept)
+    yield from _follow(database, [manifests], checked, WHOLE, partial(verify_log.audit, kept=kept))
 
 
 def _follow(
-    database: Inspected, bytes_: list[Rule], checked: Counter[str], subset: Subset, kept: Kept
+    database: Inspected, bytes_: list[Rule], checked: Counter[str], subset: Subset, log: LogRule
 ) -> Iterator[Finding]:
     """Follow the rules of bytes, and then all those of records."""
     yield from _read(partial(_database, database))
@@ -69,7 +70,7 @@ def _follow(
     with Ledger() as ledger:
         records: list[Rule] = [
             partial(verify_assets.check, database, checked, subset),
-            partial(verify_log.check, database, ledger, checked, kept),
+            partial(log, database, ledger, checked),
             partial(verify_rows.check, database, ledger),
         ]
         for rule in (*bytes_, *records):

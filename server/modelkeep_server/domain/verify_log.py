@@ -13,11 +13,13 @@
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 
+from modelkeep.checkpoints import LogKey
 from modelkeep.errors import DataLossError
 from modelkeep.merkle import Tree, leaf_hash
 from modelkeep.v1 import event_pb2, version_pb2
-from modelkeep_server.domain import verify_history
-from modelkeep_server.records import log_tree, origin, survey_log
+from modelkeep_server.domain import verify_history, verify_principals
+from modelkeep_server.domain.checkpoints import log_key
+from modelkeep_server.records import log_tree, origin, settings, survey_log
 from modelkeep_server.records.encode import (
     commitment,
     fingerprint,
@@ -36,14 +38,21 @@ from modelkeep_server.values.kept_log import NOTHING_KEPT, Kept
 _MOST_STEPS = {version_pb2.Version.DESCRIPTOR.full_name: 2}
 
 
-def check(
-    session: Session, ledger: Ledger, checked: Counter[str], kept: Kept = NOTHING_KEPT
-) -> Iterator[Damage]:
+def check(session: Session, ledger: Ledger, checked: Counter[str]) -> Iterator[Damage]:
     """Check the log from its first entry on, and gather in `ledger` what it says last."""
+    reading = Reading(ledger, checked)
+    for found in reading.rest(session):
+        yield from found
+    yield from reading.around(session)
+
+
+def audit(session: Session, ledger: Ledger, checked: Counter[str], kept: Kept) -> Iterator[Damage]:
+    """Check it, and hold it against what was kept, and against the names of those who acted."""
     reading = Reading(ledger, checked, kept)
     for found in reading.rest(session):
         yield from found
     yield from reading.around(session)
+    yield from verify_principals.check(session, reading.acted)
 
 
 class Reading:
@@ -57,6 +66,7 @@ class Reading:
         self._after = BEFORE_ALL
         self._before = (0, 0)
         self._listings = 0
+        self.acted: set[str] = set()
 
     def rest(self, session: Session) -> Generator[Iterator[Damage], None, None]:
         """Check what was not read yet, an entry at a time; what is found must be asked for."""
@@ -66,7 +76,7 @@ class Reading:
 
     def around(self, session: Session) -> Iterator[Damage]:
         """Check what stands beside the events; all of them must have been read by now."""
-        yield from self._kept.rest(origin.name(session))
+        yield from self._kept.rest(log_key(origin.name(session), settings.known_keys(session).log))
         yield from _around(session, self._listings)
 
     def _next(self, session: Session, event: StoredEvent) -> Iterator[Damage]:
@@ -78,6 +88,7 @@ class Reading:
         if isinstance(record, Damage):
             yield record
             return
+        self.acted.add(record.principal)
         scopes = {scope for change in record.changes for scope in lineage(change.resource)}
         self._listings += len(scopes)
         yield from _event(session, event, record, scopes)
@@ -91,12 +102,13 @@ class _KeptReading:
         self._checkpoints = sorted(kept.checkpoints, key=lambda one: one.size)
         self._due = deque(self._checkpoints)
         self._leaves = iter(kept.leaf_hashes)
+        self._key = kept.key
         self._tree = Tree()
         self._borne_out = 0
         self._differs = False
 
     def next(self, event: StoredEvent) -> Iterator[Damage]:
-        if not self._checkpoints or self._differs:
+        if self._differs:
             return
         own = leaf_hash(event.leaf)
         if next(self._leaves, own) != own:
@@ -115,12 +127,13 @@ class _KeptReading:
                 )
             self._borne_out = due.size
 
-    def rest(self, name: str) -> Iterator[Damage]:
+    def rest(self, own: LogKey) -> Iterator[Damage]:
         for one in self._checkpoints:
-            if one.origin != name:
-                yield Damage(
-                    "log", name, f"the checkpoint of {one.size} entries is of {one.origin}"
-                )
+            if one.origin != own.name:
+                text = f"the checkpoint of {one.size} entries is of {one.origin}"
+                yield Damage("log", own.name, text)
+        if self._key is not None and self._key != str(own):
+            yield Damage("log", own.name, f"has the key {own}, not {self._key}")
         if self._due and not self._differs:
             last = self._due[-1]
             yield Damage(

@@ -47,9 +47,11 @@ def each(
 
 
 def check_rows(session: Session) -> Iterator[Damage]:
-    """Check by their rows alone that the files of sealed manifests are what their digests bind."""
+    """Check by their rows alone that the files of manifests are what their digests bind."""
     for manifest in survey.manifests(session, survey.BEFORE_ALL):
-        if manifest.sealed and manifest.blob is not None:
+        for text in _rows(session, manifest):
+            yield Damage("manifest", manifest.digest, f"under {manifest.scope}: {text}")
+        if manifest.sealed:
             found = manifest_text.digest(survey.lines(session, manifest.id))
             if found != manifest.digest:
                 text = f"under {manifest.scope}: its files are those of {found}"
@@ -66,6 +68,12 @@ def _manifest(
 def _faults(
     session: Session, store: BlobReader, manifest: StoredManifest, read_data: bool
 ) -> Iterator[str]:
+    yield from _rows(session, manifest)
+    if read_data and manifest.blob is not None and manifest.blob.digest == manifest.digest:
+        yield from _text(session, store, manifest, manifest.blob)
+
+
+def _rows(session: Session, manifest: StoredManifest) -> Iterator[str]:
     count, size = survey.totals(session, manifest.id)
     if count != manifest.checked_files:
         yield f"has {count} files, not {manifest.checked_files}"
@@ -80,8 +88,6 @@ def _faults(
             yield "its blob is not there"
     elif manifest.blob.digest != manifest.digest:
         yield f"its blob is {manifest.blob.digest}"
-    elif read_data:
-        yield from _text(session, store, manifest, manifest.blob)
 
 
 def _text(

@@ -6,7 +6,6 @@
 * A token is ignored in open mode, and never logged.
 """
 
-import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import lru_cache
 
 from modelkeep.errors import InvalidArgumentError
 from modelkeep.names import shown
+from modelkeep_server.values.principals import principal_id
 
 USER_KEY = "modelkeep-user"
 ANONYMOUS = "anonymous"
@@ -41,8 +41,7 @@ class OpenIdentity:
         @lru_cache(maxsize=4096)
         def caller(user: str) -> Caller:
             name = f"unverified:{user}"
-            digest = hmac.digest(principal_key, name.encode(), "sha256").hex()
-            return Caller(f"principals/{digest[:20]}", name)
+            return Caller(principal_id(principal_key, name), name)
 
         self._caller = caller
 

@@ -90,9 +90,7 @@ class StoredNodes:
                 "modelkeep admin verify",
                 type="modelkeep.v1.LogLeaf",
             )
-        made = self.made(tier, ordinal)
-        self._tiles[tier, ordinal // _WIDTH][ordinal] = made
-        return made
+        return self.made(tier, ordinal)
 
     def made(self, tier: int, ordinal: int) -> bytes:
         """Make a hash of those of the tier below, whether or not it is kept."""
@@ -127,19 +125,28 @@ def keep(session: Session, nodes: list[Node]) -> None:
 
 
 def wrong(session: Session) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last position of what is kept and not the hash of what is below."""
+    """Yield the first and the last position of what is kept and not the hash of what is below.
+
+    Also where something is missing before what is kept.
+    """
+    expected: dict[int, int] = {}
     for tier, ordinal, hash_ in session.each(_ALL):
-        nodes = StoredNodes(session)  # anew: memory stays bounded
-        if _is_wrong(nodes, tier, ordinal, bytes(hash_)):
-            width = _WIDTH**tier
+        width = _WIDTH**tier
+        if ordinal != expected.get(tier, 0):
+            yield expected.get(tier, 0) * width + 1, ordinal * width
+        expected[tier] = ordinal + 1
+        below = _below(session, tier, ordinal) if tier in _TIERS else []
+        if len(below) != _WIDTH or _over(below) != bytes(hash_):
             yield ordinal * width + 1, (ordinal + 1) * width
 
 
-def _is_wrong(nodes: StoredNodes, tier: int, ordinal: int, kept: bytes) -> bool:
-    try:
-        return tier not in _TIERS or nodes.made(tier, ordinal) != kept
-    except DataLossError:
-        return True
+def _below(session: Session, tier: int, ordinal: int) -> list[bytes]:
+    """Read what a hash is made of, as far as it is there."""
+    begin, end = ordinal * _WIDTH, (ordinal + 1) * _WIDTH
+    if tier == 1:
+        return [bytes(hash_) for _, hash_ in session.rows(_LEAVES, begin=begin, end=end)]
+    rows = session.rows(_NODES, tier=tier - 1, begin=begin, end=end)
+    return [bytes(hash_) for _, hash_ in rows]
 
 
 def _missing(session: Session, size: int) -> Iterator[tuple[int, int]]:

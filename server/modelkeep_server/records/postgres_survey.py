@@ -31,6 +31,12 @@ _PATIENT = "SET statement_timeout = 0"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _HISTORY = "SELECT name FROM schema_migration"
 _INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+_STRANGERS = """
+SELECT 'trigger', tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace
+UNION ALL SELECT 'view', viewname FROM pg_views WHERE schemaname = current_schema()
+UNION ALL SELECT 'rule', rulename FROM pg_rules WHERE schemaname = current_schema()
+"""
 _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'modelkeep' AND pid <> pg_backend_pid()
@@ -41,7 +47,9 @@ class PostgresSurvey(PostgresSession):
     """A session that only reads, however long a query takes."""
 
     def problems(self) -> Iterator[str]:
-        """Yield what Postgres itself knows to be wrong."""
+        """Yield what Postgres itself knows to be wrong, and what would change or hide rows."""
+        for kind, name in self.execute(_STRANGERS):
+            yield f"the {kind} {name} is none of modelkeep's"
         for (index,) in self.execute(_INVALID):
             yield f"the index {index} is not valid"
 

@@ -22,7 +22,7 @@ _MOVED = (_PAGES, _LOG)
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Secrets of 32 bytes that never leave the database.
+    """Secrets of 32 bytes that never leave the registry's databases.
 
     Attributes:
         pages: Binds page tokens to their queries.
@@ -38,6 +38,12 @@ class Keys:
 def keys(session: Session) -> Keys:
     """Answer the keys, making them where they are new."""
     return Keys(_kept(session, _PAGES), _kept(session, _PRINCIPALS), _kept(session, _LOG))
+
+
+def known_keys(session: Session) -> Keys:
+    """Tell the keys as they are; empty ones where there is none."""
+    names = (_PAGES, _PRINCIPALS, _LOG)
+    return Keys(*(_get(session, name) or b"" for name in names))
 
 
 def registry_id(session: Session, new: str | None = None) -> str:

@@ -23,6 +23,9 @@ _CLOSED = (
 )
 
 
+_STRANGERS = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+
+
 class SqliteSurvey(SqliteSession):
     """A session that only reads, and says in our own words that it can't."""
 
@@ -42,8 +45,10 @@ class SqliteSurvey(SqliteSession):
             return super().row(query, **values)
 
     def problems(self) -> Iterator[str]:
-        """Yield what SQLite itself finds wrong: pages, indexes, rows that refer to none."""
+        """Yield what SQLite itself finds wrong, and what would change or hide rows by itself."""
         with told():
+            for kind, name in self.connection.execute(_STRANGERS):
+                yield f"the {kind} {name} is none of modelkeep's"
             for (text,) in self.connection.execute("PRAGMA integrity_check"):
                 if text != "ok":
                     yield str(text)

@@ -21,6 +21,7 @@ from modelkeep_server.records.tables import (
     EventScope,
     Namespace,
     Operation,
+    Principal,
     Request,
     StageMove,
     Version,
@@ -132,6 +133,7 @@ _EVALUATIONS = Statement(
         Asset.resource, Evaluation.version_number, Evaluation.number, Evaluation.message
     ).join(Asset)
 )
+_PRINCIPALS = Statement(lambda: Principal.select(Principal.id, Principal.display_name))
 _OPERATIONS = Statement(
     lambda: Operation.select(Operation.name, Operation.request).where(
         Operation.logged == True  # noqa: E712  # peewee's way to say it in SQL
@@ -226,6 +228,11 @@ def logged(session: Session) -> Iterator[LoggedRow]:
     log = origin.read(session)
     if log.revision:
         yield LoggedRow(origin.RESOURCE, log.revision, message_bytes(log))
+
+
+def principals(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield the principals that have a name: id and name."""
+    return ((principal, name) for principal, name in session.each(_PRINCIPALS))
 
 
 def moves(session: Session) -> Iterator[tuple[str, int, str]]:

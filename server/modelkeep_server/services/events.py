@@ -90,11 +90,11 @@ class EventService:
             self._feed.unsubscribe(request.resource, changed)
 
     def GetCheckpoint(self, request: pb.GetCheckpointRequest, _call: Call) -> pb.Checkpoint:
-        return self._checkpoint(request.size if request.HasField("size") else None)
+        return self._checkpoint(_size(request))
 
     def ProveInclusion(self, request: pb.ProveInclusionRequest, _call: Call) -> pb.InclusionProof:
         position = _position(request.name)
-        checkpoint = self._checkpoint(request.size or None)
+        checkpoint = self._checkpoint(_size(request))
         return pb.InclusionProof(
             hashes=self._checkpoints.inclusion(position, checkpoint.size),
             leaf=log.leaf(self._records.read(), position),
@@ -105,7 +105,7 @@ class EventService:
     def ProveConsistency(
         self, request: pb.ProveConsistencyRequest, _call: Call
     ) -> pb.ConsistencyProof:
-        checkpoint = self._checkpoint(request.size or None)
+        checkpoint = self._checkpoint(_size(request))
         hashes = self._checkpoints.consistency(request.old_size, checkpoint.size)
         return pb.ConsistencyProof(hashes=hashes, checkpoint=checkpoint)
 
@@ -138,6 +138,12 @@ class EventService:
 def _position(name: str) -> int:
     """Read the position in an event's name."""
     return int(name.removeprefix("events/"))
+
+
+def _size(
+    request: pb.GetCheckpointRequest | pb.ProveInclusionRequest | pb.ProveConsistencyRequest,
+) -> int | None:
+    return request.size if request.HasField("size") else None
 
 
 def _too_slow(position: int) -> ResourceExhaustedError:

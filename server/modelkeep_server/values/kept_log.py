@@ -8,10 +8,17 @@ from modelkeep.checkpoints import Checkpoint
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Checkpoints whose signatures were checked, and the hashes of the first leaves."""
+    """What is known of a log from elsewhere.
+
+    Attributes:
+        checkpoints: Whose signatures were checked.
+        leaf_hashes: Of the first leaves.
+        key: The log's public key, as it is written; nothing where none is known.
+    """
 
     checkpoints: Iterable[Checkpoint] = ()
     leaf_hashes: Iterable[bytes] = ()
+    key: str | None = None
 
 
 NOTHING_KEPT = Kept()
