@@ -14,6 +14,8 @@ import modelkeep.v1
 from modelkeep.v1 import (
     asset_pb2,
     asset_service_pb2,
+    evaluation_pb2,
+    monitoring_service_pb2,
     namespace_pb2,
     namespace_service_pb2,
     version_pb2,
@@ -38,7 +40,9 @@ class Write:
     def on(self, r: Registry) -> Any:
         """Give its method as `r` calls it."""
         file = str(self.request.DESCRIPTOR.file.name).rpartition("/")[2]
-        return getattr(getattr(r, file.replace("_service.proto", "s")), self.rpc)
+        name = file.removesuffix("_service.proto")
+        stub = name if name == "monitoring" else f"{name}s"
+        return getattr(getattr(r, stub), self.rpc)
 
 
 WRITES = (
@@ -55,6 +59,7 @@ WRITES = (
     "delete a version",
     "undelete a version",
     "purge a version",
+    "evaluate a version",
     "set an alias",
     "move production",
     "remove an alias",
@@ -159,6 +164,12 @@ def _of_versions(r: Registry) -> _Requests:
         "create a version, its asset and aliases": (
             with_asset,
             lambda q: q.aliases.append("another"),
+        ),
+        "evaluate a version": (
+            monitoring_service_pb2.CreateEvaluationRequest(
+                parent=r.version(1), evaluation=evaluation_pb2.Evaluation(metrics={"auc": 0.5})
+            ),
+            lambda q: setattr(q.evaluation, "note", "another"),
         ),
         "restore a version": (
             v.RestoreVersionRequest(name=r.version(1)),

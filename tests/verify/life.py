@@ -54,13 +54,13 @@ def change_versions(registry: Registry) -> None:
         pb.PurgeVersionRequest(name=registry.version(5), reason="it held a name"),
         metadata=registry.metadata,
     )
+    rows = version_pb2.Input(version=registry.version(1, "rows"))
+    registry.evaluate(1, metrics={"auc": 0.93}, data_set=rows)
+    registry.evaluate(1, metrics={"auc": 0.91}, note="a month later")
     registry.assets.DeleteAsset(
         asset_service_pb2.DeleteAssetRequest(name=registry.asset("gone")),
         metadata=registry.metadata,
     )
-    rows = version_pb2.Input(version=registry.version(1, "rows"))
-    registry.evaluate(1, metrics={"auc": 0.93}, data_set=rows)
-    registry.evaluate(1, metrics={"auc": 0.91}, note="a month later")
 
 
 def leave_a_part(registry: Registry) -> None:

@@ -42,7 +42,7 @@ def test_everything_is_counted(data: Path, verify: Verify) -> None:
         "manifests": 7,
         "blobs": len(blobs),
         "bytes_read": sum(blobs),
-        "events": 18,
+        "events": 20,
     }
     assert verify(data, "--quiet").report["checked"] == checked | {"bytes_read": 0}
 

@@ -402,7 +402,7 @@ def test_a_forged_version_is_found_by_the_checkpoint_alone(
         (
             "UPDATE setting SET value = randomblob(32) WHERE key = 'log_key'",
             "log",
-            "has the key modelkeep.dev/logs/",
+            "has modelkeep.dev/logs/",
         ),
         (
             "CREATE TRIGGER t AFTER INSERT ON alias_move BEGIN DELETE FROM alias_move; END",

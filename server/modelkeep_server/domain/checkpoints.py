@@ -16,6 +16,7 @@ from modelkeep_server.records import log_tree, origin
 from modelkeep_server.records.log_tree import StoredNodes
 from modelkeep_server.records.records import Records
 
+KEY_BYTES = 32
 _AT_ONCE = 16
 
 

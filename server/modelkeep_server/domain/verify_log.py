@@ -13,12 +13,11 @@
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 
-from modelkeep.checkpoints import LogKey
 from modelkeep.errors import DataLossError
 from modelkeep.merkle import Tree, leaf_hash
 from modelkeep.v1 import event_pb2, version_pb2
 from modelkeep_server.domain import verify_history, verify_principals
-from modelkeep_server.domain.checkpoints import log_key
+from modelkeep_server.domain.checkpoints import KEY_BYTES, log_key
 from modelkeep_server.records import log_tree, origin, settings, survey_log
 from modelkeep_server.records.encode import (
     commitment,
@@ -76,7 +75,7 @@ class Reading:
 
     def around(self, session: Session) -> Iterator[Damage]:
         """Check what stands beside the events; all of them must have been read by now."""
-        yield from self._kept.rest(log_key(origin.name(session), settings.known_keys(session).log))
+        yield from self._kept.rest(session)
         yield from _around(session, self._listings)
 
     def _next(self, session: Session, event: StoredEvent) -> Iterator[Damage]:
@@ -127,13 +126,14 @@ class _KeptReading:
                 )
             self._borne_out = due.size
 
-    def rest(self, own: LogKey) -> Iterator[Damage]:
+    def rest(self, session: Session) -> Iterator[Damage]:
+        name = origin.name(session)
         for one in self._checkpoints:
-            if one.origin != own.name:
+            if one.origin != name:
                 text = f"the checkpoint of {one.size} entries is of {one.origin}"
-                yield Damage("log", own.name, text)
-        if self._key is not None and self._key != str(own):
-            yield Damage("log", own.name, f"has the key {own}, not {self._key}")
+                yield Damage("log", name, text)
+        if self._key is not None and self._key != (own := _key(name, session)):
+            yield Damage("log", name, f"has {own}, not the key {self._key}")
         if self._due and not self._differs:
             last = self._due[-1]
             yield Damage(
@@ -141,6 +141,12 @@ class _KeptReading:
                 f"events/{self._tree.size + 1}",
                 f"is missing, as all behind it: the checkpoint has {last.size} entries",
             )
+
+
+def _key(name: str, session: Session) -> str:
+    """Write the log's public key; a backup has none."""
+    private = settings.known_keys(session).log
+    return str(log_key(name, private)) if len(private) == KEY_BYTES else "no key"
 
 
 def _place(event: StoredEvent, before: tuple[int, int]) -> Iterator[Damage]:
