@@ -6,14 +6,12 @@ gives, which proves nothing to who has not seen it before.
 
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError
-
 from modelkeep import merkle
 from modelkeep._client_base import Methods
+from modelkeep._log_export import read_leaf
 from modelkeep._types import Event, InclusionProof, SignedCheckpoint
 from modelkeep.checkpoints import LogKey
 from modelkeep.errors import InvalidArgumentError
-from modelkeep.v1 import event_pb2
 from modelkeep.v1 import event_service_pb2 as pb
 
 
@@ -39,7 +37,7 @@ class AuditMethods(Methods):
         request = pb.ProveInclusionRequest(name=f"events/{position}", size=size)
         proof = self._wire.call(self._wire.events.ProveInclusion, request)
         checkpoint = _opened(proof.checkpoint, key, size)
-        _check_leaf(proof.leaf, position)
+        read_leaf(proof.leaf, position)
         merkle.check_inclusion(
             merkle.leaf_hash(proof.leaf),
             position - 1,
@@ -105,12 +103,3 @@ def _key(key: LogKey | str) -> LogKey:
         return LogKey.parse(key)
     except ValueError as problem:
         raise InvalidArgumentError("FIELD_INVALID", f"the key {problem}", field="key") from None
-
-
-def _check_leaf(leaf: bytes, position: int) -> None:
-    try:
-        found = event_pb2.LogLeaf.FromString(leaf).position
-    except DecodeError:
-        raise merkle.wrong(f"events/{position} can't be read") from None
-    if found != position:
-        raise merkle.wrong(f"events/{position} says that it is events/{found}")

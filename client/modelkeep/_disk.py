@@ -163,11 +163,12 @@ def sync_tree(top: Path) -> None:
     folders = [Path(path) for path, _, _ in os.walk(top)]
     files = [top / path for path in files_below(top)]
     with ThreadPoolExecutor(_SYNCING, "modelkeep-sync") as pool:
-        for _ in pool.map(_sync, [*files, *folders]):
+        for _ in pool.map(sync, [*files, *folders]):
             pass
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file durable, or which files a folder has."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
+from modelkeep._disk import sync
 from modelkeep.checkpoints import Checkpoint, LogKey
 from modelkeep.errors import AbortedError
 from modelkeep.merkle import Tree, leaf_hash, wrong
@@ -22,6 +23,20 @@ from modelkeep.v1.event_pb2 import EventRecord, LogLeaf
 
 LEAVES, CHECKPOINT, KEY = "leaves", "checkpoint", "key"
 MAX_LEAF_BYTES = 2 * 1024 * 1024  # as long as the longest message
+
+
+def read_leaf(stored: bytes, position: int) -> LogLeaf:
+    """Read the leaf of a position, or raise `DataLossError`."""
+    try:
+        leaf = LogLeaf.FromString(stored)
+        record = EventRecord.FromString(leaf.event)
+    except DecodeError:
+        raise wrong(f"events/{position} can't be read") from None
+    if leaf.position != position:
+        raise wrong(f"events/{position} says that it is events/{leaf.position}")
+    if not record.event_id:
+        raise wrong(f"events/{position} has no id")
+    return leaf
 
 
 class Reading:
@@ -35,18 +50,10 @@ class Reading:
     def take(self, stored: bytes) -> None:
         """Read the next leaf, or raise `DataLossError` that names the entry."""
         position = self.tree.size + 1
-        try:
-            leaf = LogLeaf.FromString(stored)
-            record = EventRecord.FromString(leaf.event)
-        except DecodeError:
-            raise wrong(f"events/{position} can't be read") from None
-        if leaf.position != position:
-            raise wrong(f"events/{position} says that it is events/{leaf.position}")
+        leaf = read_leaf(stored, position)
         log_us = leaf.log_time.ToMicroseconds()
         if log_us < self._log_us:
             raise wrong(f"events/{position} is older than the one before it")
-        if not record.event_id:
-            raise wrong(f"events/{position} has no id")
         self._log_us = log_us
         self.tree.add(leaf_hash(stored))
 
@@ -202,8 +209,4 @@ def _replace(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

@@ -1,8 +1,8 @@
 """The log's tree of hashes, and the proofs that anyone can check with it: RFC 6962, RFC 9162 §2.1.
 
-A leaf's hash is sha256(0x00 ‖ leaf), a node's sha256(0x01 ‖ left ‖
-right), and the empty tree's sha256 of nothing. A tree of n leaves has the largest power of two
-below n on its left. `tests/vectors/merkle.json` states the same for every language.
+A leaf's hash is sha256(0x00 ‖ leaf), a node's sha256(0x01 ‖ left ‖ right), and the empty tree's
+sha256 of nothing. A tree of n leaves has the largest power of two below n on its left.
+`tests/vectors/merkle.json` states the same for every language.
 """
 
 import hashlib

@@ -230,20 +230,20 @@ class App:
         """Do once more what should not be left undone, but let nothing hold up the stop."""
         for chore in self._chores:
             if chore.at_stop:
-                try:
-                    async with asyncio.timeout(_LAST_SECONDS):
-                        await asyncio.to_thread(chore.do)
-                except Exception as fault:
-                    self._log.error(f"{chore.name} failed", exc_info=fault)
+                await self._do(chore, _LAST_SECONDS)
 
     async def _keep_doing(self, chore: Chore) -> None:
         while True:
             begun = time.monotonic()
-            try:
-                await asyncio.to_thread(chore.do)
-            except Exception as fault:
-                self._log.error(f"{chore.name} failed", exc_info=fault)
+            await self._do(chore)
             await asyncio.sleep(max(0.0, begun + chore.seconds - time.monotonic()))
+
+    async def _do(self, chore: Chore, most_seconds: float | None = None) -> None:
+        try:
+            async with asyncio.timeout(most_seconds):
+                await asyncio.to_thread(chore.do)
+        except Exception as fault:
+            self._log.error(f"{chore.name} failed", exc_info=fault)
 
 
 @contextmanager

@@ -191,10 +191,11 @@ def _kept(files: list[Path] | None, key: "LogKey") -> list[SignedCheckpoint]:
 
 
 def _key(given: str) -> "LogKey":
+    from modelkeep._log_export import read_note
     from modelkeep.checkpoints import LogKey
 
     path = Path(given)
-    text = path.read_text() if "+" not in given and path.is_file() else given
+    text = read_note(path) if "+" not in given and path.is_file() else given
     try:
         return LogKey.parse(text)
     except ValueError as problem:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from modelkeep_server.blobs.backups import DATABASE, FOLDER, POINT, new_point
+from modelkeep_server.blobs.disk import sync_path
 from modelkeep_server.blobs.local import LocalStore
 from modelkeep_server.blobs.local_files import LocalFiles
 from modelkeep_server.values.moves import MoveError
@@ -62,10 +63,10 @@ class LocalBackups:
     def publish(self, folder: Path) -> str:
         """Make the database in that folder a backup, durable on return."""
         point = new_point()
-        _sync(folder / DATABASE)
-        _sync(folder)
+        sync_path(folder / DATABASE)
+        sync_path(folder)
         os.rename(folder, folder.with_name(point))
-        _sync(self._root / FOLDER)
+        sync_path(self._root / FOLDER)
         return point
 
     @contextmanager
@@ -81,7 +82,7 @@ class LocalBackups:
         except OSError as error:
             raise MoveError(f"{self._root} can't be made: {error.strerror}") from error
         for folder in (self._root, self._root.absolute().parent):
-            _sync(folder)
+            sync_path(folder)
 
     def _take(self, lock: int) -> None:
         try:
@@ -90,11 +91,3 @@ class LocalBackups:
             raise MoveError(
                 f"another backup into {self._root} is under way; wait for its end"
             ) from None
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modelkeep.errors import DataLossError
+from modelkeep_server.blobs.disk import sync_path
 from modelkeep_server.values.s3_place import S3Keys, S3Place
 from modelkeep_server.values.start import StartError
 
@@ -32,7 +33,7 @@ class PublishedFolder:
         path = self._folder / name
         if not path.parent.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _sync(path.parent.parent)
+            sync_path(path.parent.parent)
         beside = path.with_name(f".{secrets.token_hex(8)}")
         try:
             with beside.open("xb") as file:
@@ -44,7 +45,7 @@ class PublishedFolder:
             check_same(name, path.read_bytes(), data)
         finally:
             beside.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_path(path.parent)
 
 
 def check_same(name: str, there: bytes, data: bytes) -> None:
@@ -72,11 +73,3 @@ def open_published(place: Path | S3Place, keys: S3Keys | None) -> Published:
     from modelkeep_server.blobs.s3_published import PublishedBucket
 
     return PublishedBucket(place, open_bucket(place, keys, used=False))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ gives the same one.
 """
 
 from functools import partial
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -15,6 +16,9 @@ from modelkeep_server.blobs import Published
 from modelkeep_server.records import log_tree, origin
 from modelkeep_server.records.log_tree import StoredNodes
 from modelkeep_server.records.records import Records
+
+Signed: TypeAlias = tuple[Checkpoint, str]
+"""A checkpoint, and its signed form."""
 
 KEY_BYTES = 32
 _AT_ONCE = 16
@@ -37,37 +41,39 @@ class Checkpoints:
         self.published = 0
         """How many entries the checkpoint has that was last put elsewhere."""
 
-    def at(self, size: int | None = None) -> tuple[Checkpoint, str]:
-        """Give the checkpoint of the log's first entries, or of all, and its signed form."""
-        session = self._records.read()
-        size = self._within("size", self._records.position() if size is None else size)
-        checkpoint = Checkpoint(self.key.name, size, merkle.root(StoredNodes(session), size))
-        signature = self._private.sign(checkpoint.body().encode())
-        return checkpoint, signed(checkpoint, self.key, signature)
+    def at(self, size: int | None = None) -> Signed:
+        """Give the checkpoint of the log's first entries, or of all."""
+        return self._at(size, self._nodes())
 
-    def inclusion(self, position: int, size: int) -> list[bytes]:
-        """Prove that an event is in the log of so many entries, which there are."""
-        if position > size:
+    def inclusion(self, position: int, size: int | None) -> tuple[Signed, list[bytes]]:
+        """Give a checkpoint, and the proof that an event is in its log."""
+        nodes = self._nodes()
+        found = self._at(size, nodes)
+        end = found[0].size
+        if position > end:
             raise OutOfRangeError(
                 "POSITION_INVALID",
-                f"the log of {size} entries has no events/{position}",
+                f"the log of {end} entries has no events/{position}",
                 field="name",
                 position=position,
-                last=size,
+                last=end,
             )
-        return merkle.inclusion(StoredNodes(self._records.read()), position - 1, size)
+        return found, merkle.inclusion(nodes, position - 1, end)
 
-    def consistency(self, old_size: int, size: int) -> list[bytes]:
-        """Prove that the log of one size, which there is, begins with that of another."""
-        if old_size > size:
+    def consistency(self, old_size: int, size: int | None) -> tuple[Signed, list[bytes]]:
+        """Give a checkpoint, and the proof that its log begins with that of another size."""
+        nodes = self._nodes()
+        found = self._at(size, nodes)
+        end = found[0].size
+        if old_size > end:
             raise OutOfRangeError(
                 "POSITION_INVALID",
-                f"the log of {old_size} entries is not older than that of {size}",
+                f"the log of {old_size} entries is not older than that of {end}",
                 field="old_size",
                 position=old_size,
-                last=size,
+                last=end,
             )
-        return merkle.consistency(StoredNodes(self._records.read()), old_size, size)
+        return found, merkle.consistency(nodes, old_size, end)
 
     def keep(self, place: Published | None) -> None:
         """Do what is to be done from time to time."""
@@ -90,14 +96,20 @@ class Checkpoints:
         while nodes := log_tree.missing(records.read(), size, _AT_ONCE):
             records.bookkeep(partial(log_tree.keep, nodes=nodes))
 
-    def _within(self, field: str, size: int) -> int:
+    def _nodes(self) -> StoredNodes:
+        return StoredNodes(self._records.read())
+
+    def _at(self, size: int | None, nodes: StoredNodes) -> Signed:
         end = self._records.position()
-        if not 0 <= size <= end:
+        size = end if size is None else size
+        if size > end:
             raise OutOfRangeError(
                 "POSITION_INVALID",
                 f"the log ends at position {end}, before {size}",
-                field=field,
+                field="size",
                 position=size,
                 last=end,
             )
-        return size
+        checkpoint = Checkpoint(self.key.name, size, merkle.root(nodes, size))
+        signature = self._private.sign(checkpoint.body().encode())
+        return checkpoint, signed(checkpoint, self.key, signature)

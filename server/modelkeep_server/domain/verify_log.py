@@ -82,8 +82,9 @@ class Reading:
         self._checked["events"] += 1
         yield from _place(event, self._before)
         self._before = (event.position, event.log_us)
-        yield from self._kept.next(event)
-        record = _record(event)
+        own = leaf_hash(event.leaf)
+        yield from self._kept.next(event, own)
+        record = _record(event, own)
         if isinstance(record, Damage):
             yield record
             return
@@ -98,6 +99,7 @@ class _KeptReading:
     """What was kept, compared with the log entry by entry; only the first that differs is told."""
 
     def __init__(self, kept: Kept) -> None:
+        self._is_idle = kept is NOTHING_KEPT
         self._checkpoints = sorted(kept.checkpoints, key=lambda one: one.size)
         self._due = deque(self._checkpoints)
         self._leaves = iter(kept.leaf_hashes)
@@ -106,10 +108,9 @@ class _KeptReading:
         self._borne_out = 0
         self._differs = False
 
-    def next(self, event: StoredEvent) -> Iterator[Damage]:
-        if self._differs:
+    def next(self, event: StoredEvent, own: bytes) -> Iterator[Damage]:
+        if self._is_idle or self._differs:
             return
-        own = leaf_hash(event.leaf)
         if next(self._leaves, own) != own:
             self._differs = True
             yield _damage(event, "is not what the export of the log has")
@@ -157,9 +158,9 @@ def _place(event: StoredEvent, before: tuple[int, int]) -> Iterator[Damage]:
         yield _damage(event, "is older than the one before it")
 
 
-def _record(event: StoredEvent) -> event_pb2.EventRecord | Damage:
-    """Read a leaf, or say what is wrong with it."""
-    if leaf_hash(event.leaf) != event.leaf_hash:
+def _record(event: StoredEvent, own: bytes) -> event_pb2.EventRecord | Damage:
+    """Read a leaf, whose own hash this is, or say what is wrong with it."""
+    if own != event.leaf_hash:
         return _damage(event, "its leaf is not what its hash says")
     try:
         leaf = read_stored(event_pb2.LogLeaf, event.leaf)

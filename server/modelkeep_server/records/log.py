@@ -58,14 +58,6 @@ _LEAVES_AFTER = Statement(
         Event.select(Event.position, Event.leaf)
         .where(Event.position > bind("after"))
         .order_by(Event.position)
-        .limit(_MANY)
-    )
-)
-_LEAVES = Statement(
-    lambda: (
-        Event.select(Event.leaf)
-        .where(Event.position > bind("after"))
-        .order_by(Event.position)
         .limit(bind("limit"))
     )
 )
@@ -233,7 +225,7 @@ def committed_after(session: Session, position: int) -> list[Committed]:
     """List the events after a position, oldest first, as those know them who wait for some."""
     return [
         Committed(place, _scopes(change.resource for change in _record(leaf).changes))
-        for place, leaf in session.rows(_LEAVES_AFTER, after=position)
+        for place, leaf in session.rows(_LEAVES_AFTER, after=position, limit=_MANY)
     ]
 
 
@@ -251,7 +243,7 @@ def find(session: Session, position: int) -> event_pb2.Event | None:
 
 def leaves(session: Session, position: int, limit: int) -> Iterator[bytes]:
     """Yield the leaves after a position, as they are stored, oldest first."""
-    return (leaf for (leaf,) in session.each(_LEAVES, after=position, limit=limit))
+    return (leaf for _, leaf in session.each(_LEAVES_AFTER, after=position, limit=limit))
 
 
 def leaf(session: Session, position: int) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from modelkeep.errors import NotFoundError, OutOfRangeError, ResourceExhaustedError
 from modelkeep.v1 import event_service_pb2 as pb
-from modelkeep_server.domain.checkpoints import Checkpoints
+from modelkeep_server.domain.checkpoints import Checkpoints, Signed
 from modelkeep_server.records import log
 from modelkeep_server.records.clock import now_us
 from modelkeep_server.records.encode import timestamp
@@ -90,24 +90,23 @@ class EventService:
             self._feed.unsubscribe(request.resource, changed)
 
     def GetCheckpoint(self, request: pb.GetCheckpointRequest, _call: Call) -> pb.Checkpoint:
-        return self._checkpoint(_size(request))
+        return self._checkpoint(self._checkpoints.at(_size(request)))
 
     def ProveInclusion(self, request: pb.ProveInclusionRequest, _call: Call) -> pb.InclusionProof:
         position = _position(request.name)
-        checkpoint = self._checkpoint(_size(request))
+        signed, hashes = self._checkpoints.inclusion(position, _size(request))
         return pb.InclusionProof(
-            hashes=self._checkpoints.inclusion(position, checkpoint.size),
+            hashes=hashes,
             leaf=log.leaf(self._records.read(), position),
             index=position - 1,
-            checkpoint=checkpoint,
+            checkpoint=self._checkpoint(signed),
         )
 
     def ProveConsistency(
         self, request: pb.ProveConsistencyRequest, _call: Call
     ) -> pb.ConsistencyProof:
-        checkpoint = self._checkpoint(_size(request))
-        hashes = self._checkpoints.consistency(request.old_size, checkpoint.size)
-        return pb.ConsistencyProof(hashes=hashes, checkpoint=checkpoint)
+        signed, hashes = self._checkpoints.consistency(request.old_size, _size(request))
+        return pb.ConsistencyProof(hashes=hashes, checkpoint=self._checkpoint(signed))
 
     def ReadLeaves(self, request: pb.ReadLeavesRequest, _call: Call) -> pb.ReadLeavesResponse:
         most = min(request.page_size or _MOST_LEAVES, _MOST_LEAVES)
@@ -120,8 +119,8 @@ class EventService:
             kept.append(leaf)
         return pb.ReadLeavesResponse(leaves=kept)
 
-    def _checkpoint(self, size: int | None) -> pb.Checkpoint:
-        found, note = self._checkpoints.at(size)
+    def _checkpoint(self, signed: Signed) -> pb.Checkpoint:
+        found, note = signed
         return pb.Checkpoint(
             origin=found.origin,
             size=found.size,
